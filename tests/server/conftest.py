@@ -28,7 +28,7 @@ def any_doors(database: Database) -> Iterator[Doors]:
 
 @pytest.fixture(scope="session")
 def original() -> Iterator[Original]:
-    """What every world is a copy of."""
+    """Build the original of which every world is a copy."""
     database = Database(open_engine("sqlite://"))
     schema.upgrade(database.engine)
     yield an_original(database)

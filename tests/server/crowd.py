@@ -41,7 +41,7 @@ def gather(instance: Instance, alice: User) -> None:
     people = [_somebody(instance, number) for number in range(MANY)]
     _rights(instance, people)
     _devices(instance, alice, people)
-    for _ in range(3):  # nobody has more than four
+    for _ in range(3):  # four at most
         a_token(instance, alice.login, alice.account_id)
     for _ in range(SOME):
         insert_passkey_of(instance, alice)
@@ -49,7 +49,7 @@ def gather(instance: Instance, alice: User) -> None:
 
 
 def _words() -> str:
-    """Which no compression makes small."""
+    """Return words that compression cannot shrink."""
     return f"{token_hex(8)} {token_hex(12)}"
 
 
@@ -63,7 +63,7 @@ def _domains_and_policies(instance: Instance) -> None:
 
 
 def _somebody(instance: Instance, number: int) -> User:
-    """Some of them with wrong passcodes, emergency access, or a token that nobody has any more."""
+    """Create a user, some with wrong passcodes, emergency access, or a token that is no longer assigned."""
     user = a_user(instance, f"person{number:04}.{token_hex(4)}", domain=INSIDE)
     edit = UserEdit(name=_words(), mail=f"{token_hex(8)}@{token_hex(6)}.example.org")
     users.edit_user(instance, ROOT, user.login, edit, now=NOW)
@@ -87,7 +87,7 @@ def _rights(instance: Instance, people: list[User]) -> None:
 
 
 def _devices(instance: Instance, alice: User, people: list[User]) -> None:
-    """On the one that is looked at, many users have signed in; Alice signed in on many."""
+    """Create devices: many users have signed in on the one that the pages show; Alice signed in on many."""
     for number in range(SOME):
         device = a_device(instance, f"machine{number}-{token_hex(4)}", domain=INSIDE)
         granted(device.sign_in(alice, NOW + 60 * (number + 1)).outcome)
@@ -112,7 +112,7 @@ def insert_passkey_of(instance: Instance, user: User) -> None:
 
 
 def _record(instance: Instance, alice: User) -> None:
-    """Codes that were shown, alarms, and requests for a second person."""
+    """Add shown codes, alarms, and requests for approval."""
     for _ in range(SOME):
         show(
             instance, HELP_DESK, CodeKind.TOKENCODE, alice.serial, "laptop", Showing(_words(), _words(), "T-1"), now=NOW

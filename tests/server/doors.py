@@ -56,7 +56,7 @@ class Doors:
         return await ask(self.app, "POST", "/v1/sign-ins", body, headers, **more)
 
     async def session(self, user: str, passcode: str, *, reply_to: str = "", **more: Any) -> Reply:
-        """An administrator signs in, or answers a question; nobody else can here (`make_administrator`)."""
+        """Sign an administrator in, or answer a challenge. Only administrators can do so (`make_administrator`)."""
         body = json.dumps({"user": user, "passcode": passcode, "reply_to": reply_to}).encode()
         return await ask(self.app, "POST", "/v1/sessions", body, **more)
 
@@ -94,7 +94,7 @@ class Doors:
         return await ask(self.app, "POST", path, body, headers_of(device, path, body, self.now[0]), **more)
 
     async def sign_in(self, device: Device, user: str, passcode: str, check: str = "", *, reply_to: str = "") -> Reply:
-        """Somebody signs in on a device, or answers a question there."""
+        """Sign a user in on a device, or answer a challenge there."""
         return await self.signed(
             device, api.SIGN_INS, api.SignInRequest(login=user, passcode=passcode, check=check, reply_to=reply_to)
         )
@@ -110,7 +110,7 @@ _ASKS = {
 
 
 def _read(reply: Reply, user: str) -> Reply:
-    """What the page says, beside the page itself without what is different each time, or was typed."""
+    """Return the reply with the page's message, and a page without the parts that vary or were typed."""
     if reply.status not in (200, 303):
         return reply
     page = reply.body.decode()
@@ -134,7 +134,7 @@ def _read(reply: Reply, user: str) -> Reply:
 
 
 def headers_of(device: Device, path: str, body: bytes, at: int) -> dict[str, str]:
-    """What the device adds to a request of these bytes."""
+    """Return the headers that the device adds to a request with this body."""
     message = signing.request_bytes("POST", path, device.device_id, at, body)
     return {
         signing.DEVICE_HEADER: device.device_id,

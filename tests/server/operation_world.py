@@ -1,7 +1,8 @@
 """A small server on which every operation of the registry can be carried out, and a request for each.
 
-Rules: what a request names lies in the domain Sales; the other domain, Support, is empty; whoever adds an operation
-adds a request only where the names below do not do.
+Rules: objects named in a request lie in the domain Sales; the other domain, Support, is empty. Add a request for a new
+operation only if the names below do not fit.
+
 """
 
 import json
@@ -66,7 +67,7 @@ class World:
 
     doors: Doors
     alice: User
-    spare: str  # serial of a token that nobody has
+    spare: str  # serial of an unassigned token
     device_id: str
 
     @property
@@ -74,7 +75,7 @@ class World:
         return self.doors.instance
 
     async def ask(self, operation: Operation, members: Members, token: Secret[str] | None, **more: Any) -> Reply:
-        """The request with these members, as whoever has this token."""
+        """Send the request with these members, in the session of this token."""
         path, query, body = operation.placed(members)
         if query:
             path += "?" + "&".join(f"{name}={quote(value)}" for name, value in query)
@@ -95,7 +96,7 @@ class Original:
 
 
 def an_original(database: Database, more: Callable[[Instance, User], None] = lambda *_: None) -> Original:
-    """From an empty database in memory; `more`: what else is to be there."""
+    """Build the original on an empty database in memory. `more` adds further objects."""
     instance = an_instance(database, policy=LIGHT)
     for name in (INSIDE, OUTSIDE):
         add_domain(instance, ROOT, name, now=NOW)
@@ -128,7 +129,7 @@ def a_world(original: Original) -> Iterator[World]:
 
 
 def an_administrator(instance: Instance, role: str, domain: str, now: int = NOW) -> Secret[str]:
-    """The session of somebody with this role there."""
+    """Return the session of an administrator with this role in this domain."""
     user = a_user(instance)
     roles.grant(instance, ROOT, role, HolderKind.USER, user.login, domain, now=now)
     return session_of(instance, user, now)
@@ -167,7 +168,7 @@ def _alarm(world: World) -> Members:
 
 
 def _an_approval(world: World) -> Members:
-    """Somebody else waits for it."""
+    """Create a request of another operator that waits for approval."""
     with world.instance.database.write() as connection:
         asked = Showing("called back")
         settle_approval(connection, ROOT, world.alice.account_id, world.device_id, asked, NOW)
@@ -231,7 +232,7 @@ def _codes(world: World) -> Members:
     return {"first": first, "second": second}
 
 
-# Whoever adds an operation adds a line here if the names above do not do.
+# Add a line for a new operation here if the names above do not fit.
 REQUESTS: Mapping[str, Callable[[World], Members]] = {
     "users.add_user": lambda _: {"login": "newcomer"},
     "users.move_user": lambda _: {"domain": OUTSIDE},

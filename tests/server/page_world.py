@@ -1,7 +1,8 @@
-"""Every page of the console, with an address and a form that are right but for who asks.
+"""Every page of the console, with a right address and form; only the caller may be wrong.
 
-Rules: what a page names lies in the domain Sales (`operation_world`); whoever adds a page with another kind of name
-adds it to `names_of`.
+Rules: objects named by a page lie in the domain Sales (`operation_world`). Add the name of a new page to `names_of` if
+its kind is new.
+
 """
 
 import re
@@ -21,7 +22,7 @@ Form = Mapping[str, str]
 
 
 def names_of(*, login: str, serial: str, device_id: str, client: str, domain: str) -> Mapping[str, str]:
-    """What stands in a path, by the page's noun and the name in braces, or by the name alone."""
+    """Return the values for names in paths, by the page's noun and the name in braces, or by the name alone."""
     return {
         "login": login,
         "serial": serial,
@@ -66,7 +67,7 @@ def marked(token: Secret[str], form: Form) -> dict[str, str]:
 
 
 async def visit(world: World, page: Page, token: Secret[str] | None, form: Form | None = None, **more: Any) -> Reply:
-    """The page, asked for by whoever has this session; a form is marked unless it is given with `mark`."""
+    """Request the page in this session. A form gets its mark unless `mark` is given."""
     headers = {"host": HOST, "accept-encoding": "identity", **more.pop("headers", {})}
     if token is not None:
         headers["cookie"] = f"{cookies.SESSION}={token.reveal()}"

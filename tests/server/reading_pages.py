@@ -19,19 +19,19 @@ _ANY = next(page for page in CONSOLE.pages if page.method == "GET")
 
 
 def look(world: World, who: Secret[str], path: str, **more: Any) -> Reply:
-    """The page at this address, for whoever has this session."""
+    """Return the page at this address, read in this session."""
     return run(visit(world, _ANY, who, path=path, **more))
 
 
 def words(reply: Reply) -> str:
-    """What a person reads on it, without the frame."""
+    """Return the text of the page as a person reads it, without the frame."""
     text = re.sub(r"<(nav|header).*?</\1>", "", reply.body.decode(), flags=re.DOTALL)
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", text)).split())
 
 
 @contextmanager
 def statements(world: World) -> Iterator[list[str]]:
-    """What the database is asked meanwhile."""
+    """Collect the database statements of the block."""
     seen: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:

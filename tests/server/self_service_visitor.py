@@ -1,4 +1,4 @@
-"""Somebody at the self-service console, in this process: pages as they come, forms as our own pages send them."""
+"""A user at the self-service console, in this process: raw pages, and forms as our own pages send them."""
 
 import re
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ HOME, SIGN_IN = SELF_SERVICE.home, SELF_SERVICE.sign_in
 
 @dataclass
 class Visitor:
-    """`token`: of the session; None: nobody signed in. `address`: from where they come."""
+    """A visitor. `token` is the session's, or None if the visitor has not signed in. `address` is the client's."""
 
     doors: Doors
     token: Secret[str] | None
@@ -70,7 +70,7 @@ def signed_in(doors: Doors, user: User) -> Visitor:
 
 
 def text_of(reply: Reply) -> str:
-    """What a reader sees, roughly."""
+    """Return the text of the page, roughly as a reader sees it."""
     page = re.sub(r"<(script|style|header|nav).*?</\1>", " ", reply.body.decode(), flags=re.DOTALL)
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
 
@@ -80,5 +80,5 @@ def header(reply: Reply, name: str) -> str:
 
 
 def said(reply: Reply) -> str:
-    """Where it leads to, without the query."""
+    """Return the target of the redirect, without the query."""
     return header(reply, "location").partition("?")[0]

@@ -1,6 +1,7 @@
-"""Who sends a body slowly is judged by what is so at its end: a key revoked meanwhile, and the time that has passed.
+"""A slow request is judged by the state at the end of its body: a key revoked meanwhile, and the current time.
 
-The device's half is S28's: its key is refused at once, over connections that were open before, too.
+S28 covers the device: the server refuses a revoked key at once, also over connections that were open before.
+
 """
 
 import json
@@ -21,7 +22,7 @@ LATER = 120  # seconds: no code of before is right any more, and a signature sti
 
 
 def slowly(app: ASGIApp, meanwhile: Callable[[], None]) -> ASGIApp:
-    """The application, asked by somebody who sends the body only after something has happened."""
+    """Return the application for a client that sends the body only after `meanwhile`."""
 
     async def asked(scope: Scope, receive: Receive, send: Send) -> None:
         async def late() -> Message:

@@ -1,4 +1,4 @@
-"""Couriers: each at its own pace, whatever happens to a step, and gone when they are told to."""
+"""Couriers: each at its own interval, robust against failing steps, and stopped on request."""
 
 import threading
 from collections.abc import Callable

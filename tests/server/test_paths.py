@@ -1,4 +1,4 @@
-"""S63 for addresses: a path has one spelling, so that whoever guards pages by how a path begins guards all of them."""
+"""S63 for addresses: a path has one spelling, so that a check of a path's beginning guards all its pages."""
 
 import re
 

@@ -37,7 +37,7 @@ def signed(doors: Doors, key: Authenticator, browser: Secret[str] = BROWSER) -> 
 
 
 def attempts(doors: Doors) -> dict[str, str]:
-    """What a browser says, for every reason of a refusal."""
+    """Return the text that a browser shows, for every reason of a refusal."""
     instance = doors.instance
     disabled, disabled_key = holder(doors)
     locked, locked_key = holder(doors)

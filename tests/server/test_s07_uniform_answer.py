@@ -1,4 +1,4 @@
-"""S07: nobody outside can tell why a sign-in was refused, by no byte of the answer and by no moment of it."""
+"""S07: no byte and no timing of the answer tells outsiders why a sign-in was refused."""
 
 import asyncio
 from collections import defaultdict
@@ -106,8 +106,8 @@ def test_s07_every_refusal_looks_and_takes_the_same(floored: Doors, count: Count
         assert next(iter(seen))[0] == 200
         # asyncio's timers are a millisecond coarse
         assert min(reply.seconds for of_case in replies.values() for reply in of_case) > FLOOR_MS / 1000 - 0.002
-        # What is no passcode at all is not hashed, whoever's it is: where the machine is so loaded that a hash outlasts
-        # the floor that shows, and it tells only what the asker typed.
+        # Text that cannot be a passcode is never hashed, for any user. On a machine so loaded that a hash outlasts the
+        # floor, its timing shows, but it reveals only the caller's own text.
         del replies["no passcode"]
         medians = {case: median(reply.seconds for reply in of_case) for case, of_case in replies.items()}
         # few samples say little about a busy machine; the full run is the measurement

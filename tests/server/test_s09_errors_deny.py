@@ -1,4 +1,4 @@
-"""S09 at the server's doors: whatever fails on the way, nobody is let in, and the refusal looks like any other."""
+"""S09 at the server's interfaces: every error on the way denies, and the refusal looks like any other."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -82,7 +82,7 @@ DAMAGES: dict[str, Callable[[Instance], Instance]] = {
 
 
 def damaged(doors: Doors, damage: Callable[[Instance], Instance]) -> Doors:
-    """The same doors over an instance of which something is broken."""
+    """Return the same interfaces over a damaged instance."""
     service = replace(doors.service, instance=damage(doors.instance))
     return replace(doors, service=service, app=create_application(service))
 

@@ -21,7 +21,7 @@ LOOKED_AT = [page for page in CONSOLE.pages if not page.changes and "{" not in p
 
 
 def answers(world: World, page: Page, who: Secret[str], names: tuple[str, ...]) -> list[str]:
-    """What the page says when it is asked for these, without the names and what is different each time."""
+    """Return the page's answers for these names, without the names and the parts that always vary."""
     said = []
     for name in names:
         for field in ASKED:

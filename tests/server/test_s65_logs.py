@@ -1,4 +1,4 @@
-"""S65: no secret in a log line, whoever writes it and whatever went wrong."""
+"""S65: no secret in a log line, from any logger and after any error."""
 
 import io
 import json

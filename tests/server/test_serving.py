@@ -53,7 +53,7 @@ def test_a_server_answers_over_tls_and_leaves_a_whole_record(tmp_path: Path, dat
     assert verify_record(instance.database, instance.keystore.public_key(KeyPurpose.CHECKPOINT), witnesses) == []
     assert witnesses[0].total == len(on_record(instance))
     instance.database.close()
-    lines = [json.loads(line) for line in served.log.read_text().splitlines()]  # nobody looks on: no words for people
+    lines = [json.loads(line) for line in served.log.read_text().splitlines()]  # no terminal: only lines for programs
     assert [line for line in lines if line["level"] not in ("info", "debug")] == []
 
 
@@ -88,7 +88,7 @@ def test_a_renewed_certificate_is_served_without_a_pause(tmp_path: Path) -> None
         def keep_asking() -> None:
             while not done.is_set():
                 # What waits in the old process's queue at its end is closed unanswered (see `wiring.serving`): the
-                # next connection has to be answered.
+                # next connection must be answered.
                 if not answers(served) and not answers(served):
                     failures.append(len(failures))
 

@@ -57,7 +57,7 @@ class Strict:
     tokens: dict[str, Secret[str]] = field(default_factory=dict)
 
     def session(self, site: Site) -> Secret[str]:
-        """Begun now, of somebody who may have every page."""
+        """Begin the session of an administrator who may have every page."""
         if site is CONSOLE:
             return an_administrator(self.world.instance, SUPER_ADMINISTRATOR, TOP_DOMAIN)
         alice, token = self.world.alice, user_sessions.new_token()

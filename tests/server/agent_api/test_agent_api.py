@@ -143,7 +143,7 @@ def test_a_revoked_device_is_told_to_erase(doors: Doors) -> None:
     ):
         reply = run(doors.signed(device, path, message))
         assert (reply.status, reply.error) == (403, "revoked")
-        assert device.row.last_contact == NOW + 60  # that it was told is known
+        assert device.row.last_contact == NOW + 60  # the server knows that the device got the answer
 
 
 @pytest.mark.parametrize(

@@ -38,12 +38,12 @@ MOST_STATEMENTS = 10
 
 
 def page(world: World, path: str, token: Secret[str], form: Mapping[str, str] | None = None) -> Reply:
-    """What a browser is answered there."""
+    """Return the server's answer to a browser."""
     return run(visit(world, PAGES["GET" if form is None else "POST"], token, form, path=path))
 
 
 def words(reply: Reply) -> str:
-    """What a person reads on it."""
+    """Return the text of the page as a person reads it."""
     text = re.sub(r"<(nav|header).*?</\1>", "", reply.body.decode(), flags=re.DOTALL)
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", text)).split())
 
@@ -55,7 +55,7 @@ def sent_on(reply: Reply) -> str:
 
 @contextmanager
 def statements(world: World) -> Iterator[list[str]]:
-    """What the database is asked meanwhile."""
+    """Collect the database statements of the block."""
     seen: list[str] = []
 
     def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
@@ -74,7 +74,7 @@ def admin(world: World) -> Secret[str]:
 
 @pytest.fixture
 def sales(world: World) -> Secret[str]:
-    """Somebody who administers Sales only."""
+    """Return the session of an administrator of Sales only."""
     return an_administrator(world.instance, "domain administrator", INSIDE)
 
 
@@ -463,7 +463,7 @@ def test_a_device_that_is_gone_says_what_may_still_open_it(world: World, admin: 
     assert re.search(r"reported stolen on [^,]+, \d\d:\d\d , by user", stolen)
     assert "Report stolen" not in stolen
     assert "has erased nothing" in stolen
-    # whoever asks about the person learns of it
+    # the explanation of this user says so
     assert "Device reported stolen" in words(page(world, "/console/users/alice", admin))
     row = devices.find_device(world.instance, world.device_id)
     assert row is not None

@@ -39,7 +39,7 @@ def revoke(world: World, who: Secret[str], form: dict[str, str], path: str = REV
 
 
 def said(reply: Reply) -> str:
-    """What the next page says was done."""
+    """Return the message of the next page."""
     (kept,) = (
         value.decode() for key, value in reply.headers if key == b"set-cookie" and cookies.SAID in value.decode()
     )

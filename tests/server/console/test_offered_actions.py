@@ -23,7 +23,7 @@ _FORM = re.compile(r'<form[^>]*method="post"[^>]*action="([^"?]*)')
 
 @pytest.fixture
 def token(world: World) -> Secret[str]:
-    """Of somebody who sees everything, and may act where nothing is."""
+    """Return the session of an administrator who sees everything, and may act in an empty domain only."""
     user = a_user(world.instance)
     for role, domain in (("auditor", TOP_DOMAIN), ("domain administrator", OUTSIDE)):
         roles.grant(world.instance, ROOT, role, HolderKind.USER, user.login, domain, now=NOW)

@@ -1,6 +1,9 @@
-"""What a page costs where there is much to show: at most 60 KB on the way, ten questions to the database. Every page
-of both consoles, for who sees everything and for whom a role confines, and the answer to every form: what a form
-changes is not counted, what it looks at first is."""
+"""Costs of pages over much data: at most 60 KB in transit, ten database queries.
+
+Every page of both consoles is read, by an unlimited administrator and by one with a narrow scope, and every form is
+sent. The reads before a form's change count, its writes do not.
+
+"""
 
 import gzip
 from collections.abc import Iterator
@@ -71,7 +74,7 @@ def admin(request: pytest.FixtureRequest, crowd: World) -> Secret[str]:
 
 @contextmanager
 def questions(world: World) -> Iterator[list[str]]:
-    """What the database is asked meanwhile, outside of what changes it."""
+    """Collect the database reads of the block, without its writes."""
     seen: list[str] = []
 
     def note(connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:

@@ -1,4 +1,4 @@
-"""S61, S62, S63 over every page of the Security Console, as data: whoever asks, wherever it is, by whatever form."""
+"""S61, S62, S63 over every page of the Security Console, as data: every caller, every place, every form."""
 
 import re
 from html.parser import HTMLParser
@@ -35,7 +35,7 @@ def effects(instance: Instance) -> list[AuditRow]:
 
 
 def somebody_with(world: World, permissions: frozenset[Permission], domain: str = TOP_DOMAIN) -> Secret[str]:
-    """The session of somebody who has exactly these permissions there."""
+    """Return the session of an administrator who has exactly these permissions in this domain."""
     names = sorted(permission.value for permission in permissions)
     roles.add_role(world.instance, ROOT, "just so", names, now=NOW)
     user = a_user(world.instance)
@@ -147,7 +147,7 @@ def _verify_inert(page: str, nonce: str) -> None:
 
 @pytest.mark.parametrize("page", [each for each in CONSOLE.pages if each.largest > FORM], ids=lambda page: page.path)
 def test_s08_who_may_send_no_file_sends_none(world: World, page: Page) -> None:
-    """Refused before the body is looked at: it says that it is larger than anything may be."""
+    """The server refuses before it reads the body: the announced length is above every limit."""
     auditor = an_administrator(world.instance, "auditor", TOP_DOMAIN)
     over = an_administrator(world.instance, SUPER_ADMINISTRATOR, TOP_DOMAIN)
     headers = {"content-type": "multipart/form-data", "content-length": str(10**10)}

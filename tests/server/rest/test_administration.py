@@ -1,4 +1,4 @@
-"""Administration over REST: what a request may look like, how a list is gone through, what an answer holds."""
+"""Administration over REST: the shape of requests, paging through lists, the content of answers."""
 
 import json
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ def carol(doors: Doors) -> "Administrator":
 
 
 class Administrator:
-    """Somebody who may do everything."""
+    """An administrator with every permission."""
 
     def __init__(self, doors: Doors, token: Secret[str]) -> None:
         self.doors = doors
@@ -169,7 +169,7 @@ def test_the_description_names_permission_and_second_factor(doors: Doors) -> Non
     assert set(described["components"]["securitySchemes"]) == {"session", "client"}
     named = {each["name"] for operation in _operations(described) for each in operation.get("parameters", ())}
     assert {"login", "limit", "after"} <= named
-    assert not {"now", "actor", "instance"} & named  # nobody says what time it is, or who they are
+    assert not {"now", "actor", "instance"} & named  # the server sets the time and the actor, not the caller
 
 
 def _operations(described: Any) -> list[Any]:

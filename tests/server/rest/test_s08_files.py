@@ -1,4 +1,4 @@
-"""S08 for files over REST: nobody fills the server's memory with what they may not send, or with many at once."""
+"""S08 for files over REST: users cannot fill the server's memory by files they may not send, nor by many at once."""
 
 import asyncio
 
@@ -18,7 +18,7 @@ AT_ONCE = 4
 
 
 class Sender:
-    """Sends a part of a file, and no end of it until it is let go."""
+    """A client that sends a part of a file, and its end only when the test releases it."""
 
     def __init__(self, world: World, path: str, token: Secret[str]) -> None:
         self.asked = 0  # how often the server asked for more

@@ -1,4 +1,4 @@
-"""S63, S62, S42 over REST, as data: every operation, whoever asks, wherever it is."""
+"""S63, S62, S42 over REST, as data: every operation, every caller, every place."""
 
 import pytest
 
@@ -31,7 +31,7 @@ def needed_by(operation: Operation, members: dict[str, object]) -> Permission:
 
 
 def effects(instance: Instance) -> list[AuditRow]:
-    """What administrators did, as it is on record; a file in which no row had a place changed nothing."""
+    """Return the audit events of administrators, without imports in which no row was usable."""
     rows = on_record(instance, limit=10_000)
     return [row for row in rows if row.actor.startswith("user:") and row.action not in _NO_EFFECT]
 
@@ -140,7 +140,7 @@ def test_s62_covers_what_it_has_to() -> None:
         "users.move_user",
         "domains.move_domain",
     } <= fresh
-    # what only shuts somebody out is not held up
+    # operations that only lock users out need no fresh factor
     assert not {"tokens.set_lost", "users.set_enabled", "devices.revoke", "devices_stolen.report_stolen"} & fresh
     assert not any(each.only_looks for each in OPERATIONS if each.needs_fresh_second_factor)
 

@@ -50,7 +50,7 @@ NEW_PIN = "93kd71"
 
 @pytest.fixture
 def doors(memory_database: Database) -> Iterator[Doors]:
-    """What is sealed for a device is sealed quickly."""
+    """Yield interfaces of a server that seals cheaply."""
     with doors_of(an_instance(memory_database, policy=LIGHT)) as doors:
         yield doors
 

@@ -1,4 +1,4 @@
-"""S61, S63 over every page of self-service: nobody reaches what is somebody else's; a session opens nothing else."""
+"""S61, S63 over every page of self-service: users reach only their own objects; a session opens nothing else."""
 
 from dataclasses import dataclass
 

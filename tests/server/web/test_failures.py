@@ -1,4 +1,4 @@
-"""What is said at the addresses of pages when there is no page: words and a way out, with the headers of every page."""
+"""Answers where there is no page: a message and a link on, with the headers of every page."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -28,7 +28,7 @@ _PREFIXES = {CONSOLE.name: admin_sessions.TOKEN_PREFIX, SELF_SERVICE.name: user_
 
 
 def is_page(reply: Reply, *words: str, leads_on: str = "") -> bool:
-    """Whether a person can read what happened, and the page has the headers of every page."""
+    """Return True if the reply explains the failure in words and has the headers of every page."""
     page = reply.body.decode()
     assert header(reply, "content-type").startswith("text/html"), page
     assert "default-src 'none'" in header(reply, "content-security-policy")

@@ -83,7 +83,7 @@ def test_s08_a_form_is_read_in_no_code_that_its_sender_names(doors: Doors, site:
 
 
 def _strangers(doors: Doors) -> set[tuple[str, str]]:
-    """What anybody reaches without a session, or ends one: in no registry of pages, and no operation over REST."""
+    """Return the requests that work without a session, or end one, and are in neither registry."""
     described = {
         (method.upper(), path) for path, ways in document(doors.app.routes)["paths"].items() for method in ways
     }

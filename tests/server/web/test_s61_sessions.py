@@ -1,4 +1,4 @@
-"""S61: a session of the console ends when nobody uses it, after half a day, and at once when it has to."""
+"""S61: a session of the console ends when it is idle, after half a day, and at once when it must."""
 
 from collections.abc import Callable
 from urllib.parse import urlencode
@@ -196,7 +196,7 @@ def test_s61_who_signs_out_when_locked_is_out_for_good(doors: Doors, carol: User
     assert is_sent_to_the_sign_in(looks_in(doors, token))
     (row,) = on_record(doors.instance, Action.SESSION_ENDED)
     assert (row.actor, row.account_id) == (f"user:{carol.account_id}", carol.account_id)
-    _signs_out(doors, carol, token)  # once more: there is nothing to end, and nothing on record
+    _signs_out(doors, carol, token)  # once more: nothing to end, and no audit event
     assert len(on_record(doors.instance, Action.SESSION_ENDED)) == 1
 
 
@@ -219,7 +219,7 @@ def test_s61_who_signs_out_of_self_service_when_locked_is_out_for_good(doors: Do
 
 
 def test_s61_whoever_is_enabled_again_signs_in_anew(doors: Doors, carol: User) -> None:
-    """In the console as in self-service; nobody else's sessions end."""
+    """Enable a user again, in the console as in self-service; other users' sessions stay."""
     token, user, other = session_of(doors.instance, carol), a_user(doors.instance), a_user(doors.instance)
     visitor, kept = signed_in(doors, user), signed_in(doors, other)
     for each in (carol, user):

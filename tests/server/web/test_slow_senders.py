@@ -1,5 +1,4 @@
-"""Who holds a form back is judged by what is so when it has come: codes, answers, sessions and links grow old
-meanwhile, and locks hold."""
+"""A slow form is judged by the state at its end: codes, answers, sessions and links age meanwhile, and locks hold."""
 
 import asyncio
 from collections.abc import Callable
@@ -33,7 +32,7 @@ HOUR, ADDRESS = 3_600, "192.0.2.9"
 
 
 def held_back(doors: Doors, seconds: int, meanwhile: Callable[[], object] = lambda: None) -> Doors:
-    """The same doors, to somebody whose form comes so many seconds after the head of the request."""
+    """Return the same interfaces for a client whose form arrives `seconds` after the head of the request."""
 
     def later() -> None:
         doors.now[0] += seconds

@@ -1,4 +1,4 @@
-"""Pages of the record, the settings, the instances and the reports: filters, files, and what nobody is shown."""
+"""Pages of the audit log, the settings, the instances and the reports: filters, files, and hidden fields."""
 
 import csv
 import io

@@ -1,5 +1,5 @@
-"""The emergency pages without a browser: what is shown once, what is put on record, what stands in the way, and how
-much each page asks of the database."""
+"""The emergency pages without a browser: codes shown once, audit events, obstacles, and the database queries of each
+page."""
 
 import gzip
 import json
@@ -53,7 +53,7 @@ TWO_PEOPLE = LIGHT | {"passcode_approval": "on"}
 
 @pytest.fixture
 def hedy(world: World) -> Secret[str]:
-    """The session of somebody of the help desk."""
+    """Return the session of a help-desk operator."""
     return an_administrator(world.instance, "help desk", INSIDE)
 
 
@@ -65,7 +65,7 @@ def ask(
 
 
 def words(reply: Reply) -> str:
-    """What the page says, without its marks."""
+    """Return the text of the page without its markup."""
     return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", reply.body.decode())))
 
 
@@ -198,7 +198,7 @@ def test_save_resets_and_allows_the_code_online_at_once(world: World, hedy: Secr
         world.instance, HELP_DESK, CodeKind.TOKENCODE, world.alice.serial, None, Showing("badge"), now=NOW
     ).code
     assert isinstance(submit(world.instance, world.alice, NOW, Secret(PIN + code.reveal())), Granted)
-    ask(world, hedy, "POST", f"{TOKENCODES}/save", {"online": "on"})  # as it is: nothing is put on record
+    ask(world, hedy, "POST", f"{TOKENCODES}/save", {"online": "on"})  # unchanged: no audit event
     assert len(on_record(world.instance, Action.EMERGENCY_ONLINE)) == 1
     assert len(on_record(world.instance, Action.EMERGENCY_RESET)) == 1
 
@@ -274,7 +274,7 @@ def an_administrator_later(world: World, now: int) -> Secret[str]:
 
 
 def an_operator(world: World) -> str:
-    """Somebody whose name the reader may know."""
+    """Create an operator whose name the reader may know."""
     return f"user:{world.alice.account_id}"
 
 

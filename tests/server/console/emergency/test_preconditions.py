@@ -21,7 +21,7 @@ from tests.server.operation_world import INSIDE, World, an_administrator
 from tests.server.reading_pages import look, words
 
 Arranged = Callable[[World], User]
-# What an emergency code does not wait for: it helps those who are locked, mistyped, or have lost the token.
+# Conditions that an emergency code ignores: it helps users who are locked, mistyped, or have lost the token.
 NO_HINDRANCE: Final = {Obstacle.ACCOUNT_LOCKED, Obstacle.NEXT_TOKENCODE, Obstacle.TOKEN_LOST}
 
 
@@ -64,7 +64,7 @@ def revoked_device(world: World) -> User:
 
 
 def on_a_device(world: World, *, pin: str = PIN, supports_offline: bool = True) -> User:
-    """Somebody who has signed in on a device that has downloaded nothing."""
+    """Create a user who has signed in on a device that has downloaded nothing."""
     user = a_user(world.instance, "bob", pin=pin, domain=INSIDE)
     a_device(world.instance, "desktop", domain=INSIDE, supports_offline=supports_offline).sign_in(user, NOW)
     return user

@@ -31,7 +31,7 @@ MOST_QUESTIONS = 10  # to the database, for one page
 
 
 def page(world: World, path: str, token: Secret[str], form: Mapping[str, str] | None = None) -> Reply:
-    """What a browser is answered there."""
+    """Return the server's answer to a browser."""
     method, shape = "GET" if form is None else "POST", path.partition("?")[0]
     shapes = [each for each in CONSOLE.pages if each.method == method]
     found = next(each for each in shapes if re.fullmatch(re.sub(r"{\w+}", "[^/]+", each.path), shape))
@@ -71,7 +71,7 @@ def many(world: World, count: int) -> list[str]:
 
 @contextmanager
 def questions(world: World) -> Iterator[list[str]]:
-    """What the database is asked meanwhile."""
+    """Collect the database statements of the block."""
     seen: list[str] = []
 
     def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
@@ -207,7 +207,7 @@ def test_why_says_what_mends_it_without_a_command(world: World, admin: Secret[st
         assert words in text(shown)
     assert "sparekey " not in text(shown)
     assert f'href="/console/tokens/{world.alice.serial}"' in shown.body.decode()
-    # the help desk may not enable users: it is told what to ask for
+    # the help desk may not enable users: the page says which permission is missing
     for_desk = page(world, f"{ALICE}/why", desk).body.decode()
     assert re.search(r"<div>\s*Enable the user\s*</div>", for_desk)
     assert re.search(r"<a [^>]+>\s*Unlock the user\s*</a>", for_desk)

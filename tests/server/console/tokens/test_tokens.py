@@ -39,7 +39,7 @@ SEED = "3132333435363738393031323334353637383930"
 def page(
     world: World, path: str, token: Secret[str], form: Mapping[str, str] | None = None, **more: Mapping[str, str]
 ) -> Reply:
-    """What a browser is answered there."""
+    """Return the server's answer to a browser."""
     method, shape = "GET" if form is None else "POST", path.partition("?")[0]
     shapes = [each for each in CONSOLE.pages if each.method == method]
     found = next(each for each in shapes if re.fullmatch(re.sub(r"{\w+}", "[^/]+", each.path), shape))
@@ -60,7 +60,7 @@ def admin(world: World) -> Secret[str]:
 
 
 def stock(world: World, count: int) -> list[str]:
-    """Tokens that nobody has."""
+    """Create unassigned tokens; return their serials."""
     serials = [f"T{number:03d}" for number in range(count)]
     lines = "".join(f"{serial},totp,{SEED}\n" for serial in serials)
     import_tokens(world.instance, ROOT, f"serial,type,seed\n{lines}".encode(), None, now=NOW, domain=INSIDE)
@@ -69,7 +69,7 @@ def stock(world: World, count: int) -> list[str]:
 
 @contextmanager
 def statements(world: World) -> Iterator[list[str]]:
-    """What the database is asked meanwhile."""
+    """Collect the database statements of the block."""
     seen: list[str] = []
 
     def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
@@ -319,7 +319,7 @@ def test_a_file_that_is_too_large_is_refused_on_a_page(world: World, admin: Secr
 def test_s65_a_file_of_seeds_is_on_no_disk_while_it_is_read(
     world: World, admin: Secret[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))  # whoever writes a file there fails
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))  # writing a temporary file fails
     content = f"serial,type,seed\nT1,totp,{SEED}\n" + "\n" * 2**21
     assert "1 token can be imported" in text(sent_file(world, admin, content.encode(), domain=INSIDE))
 
