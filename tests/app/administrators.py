@@ -28,7 +28,7 @@ def an_administrator(
 
 
 def actor_again(server: Instance, user: User) -> Actor:
-    """What the user may do now."""
+    """Return the actor with the user's current rights."""
     with server.database.read() as connection:
         return actor_of(connection, user.account_id)
 

@@ -1,4 +1,4 @@
-"""Putting on record: in the effect's transaction, canonical, and never a secret."""
+"""Audit events: in the effect's transaction, canonical, and never with a secret."""
 
 import re
 

@@ -1,7 +1,8 @@
-"""S63: what lies outside an actor's domains does not exist; a permission is needed; nobody reaches up.
+"""S63: objects outside an actor's domains do not exist for it; a permission is needed; no actor gains rights.
 
-Every use case of administration is one line of a table: who may do it in the domain of its object, and what it is told
-outside.
+Every use case of administration is one line of a table: the permission that it needs in the domain of its object, and
+its error outside that domain.
+
 """
 
 from collections.abc import Callable
@@ -214,7 +215,7 @@ def test_s63_nobody_takes_rights_from_somebody_with_more(server: Instance) -> No
 
 
 def movers(server: Instance) -> tuple[Actor, User]:
-    """Somebody who may move in Sales and Support, and shows codes in Support; and a user in Bern."""
+    """Return an actor who may move users in Sales and Support and show codes in Support, and a user in Bern."""
     add_tree(server)
     roles.add_role(server, ROOT, "mover", [P.USER_MOVE, P.DOMAIN_MANAGE], now=NOW)
     roles.add_role(server, ROOT, "shower", [P.EMERGENCY_PASSCODE_SHOW], now=NOW)

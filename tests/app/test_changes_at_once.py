@@ -19,7 +19,7 @@ ROUNDS = 8
 
 
 def at_once(*changes: Callable[[], object]) -> list[bool]:
-    """Which of them were done."""
+    """Run the changes at once; return whether each was made."""
     start = Barrier(len(changes))
 
     def run(change: Callable[[], object]) -> bool:
@@ -78,7 +78,7 @@ def test_a_role_is_not_granted_while_it_goes(any_server: Instance) -> None:
         )
         granted = roles.list_grants(any_server, ROOT).items
         names = {each.name for each in roles.list_roles(any_server, ROOT)}
-        # either it was granted and stays, or it is gone with nobody holding it
+        # either it was granted and stays, or it was removed while no user held it
         assert [each.role for each in granted] == (["desk"] if "desk" in names else [])
         if "desk" in names:
             roles.revoke(any_server, ROOT, "desk", HolderKind.USER, user.login, TOP_DOMAIN, now=NOW)

@@ -1,4 +1,4 @@
-"""S42: a user is told what happens to their access, exactly when it happened; a dead mail server loses nothing."""
+"""S42: the server mails users about changes of their access, once per change. A dead mail server loses nothing."""
 
 import threading
 from collections.abc import Callable
@@ -71,7 +71,7 @@ def holder(server: Instance) -> tuple[User, Device]:
 
 
 def waiting(server: Instance) -> list[AnyRow]:
-    """What is in the outbox, oldest first."""
+    """Return the rows of the outbox, oldest first."""
     with server.database.read() as connection:
         query = select(tables.outbox).order_by(tables.outbox.c.created_at, tables.outbox.c.subject)
         return [*connection.execute(query)]
@@ -81,7 +81,7 @@ def subjects(server: Instance) -> list[str]:
     return [row.subject for row in waiting(server)]
 
 
-# What is told
+# Content of notices
 
 
 def emergency_use(server: Instance, user: User, device: Device) -> None:
@@ -197,7 +197,7 @@ def test_s65_no_code_pin_or_seed_is_in_a_notice_or_an_alarm(server: Instance) ->
     for name in ("online", "reset", "lost", "not online", "new PIN", "no PIN", "locked", "revoked"):
         ACTS[name][0](server, user, device)
     secrets["new PIN"] = b"other1"
-    # A version that nobody was shown was used offline: an alarm.
+    # A version that was never shown was used offline: an alarm.
     device.event(user, method="emergency-tokencode", token=user.token_id, version=9)
     device.upload(NOW + 60)
     assert len(waiting(server)) == 2 + 8 + 1
@@ -222,7 +222,7 @@ def test_a_user_is_told_of_another_device(server: Instance, holder: tuple[User, 
 
 
 def test_the_old_address_is_told_that_it_is_the_old_one(server: Instance) -> None:
-    """Who wants to use a code unseen cannot first send the user's notices elsewhere."""
+    """So an attacker cannot redirect the user's notices before using a code."""
     user = a_user(server)
     set_mail(server, user, ALICE)
     for address in ("eve@example.org", "eve@example.org", ""):
@@ -273,7 +273,7 @@ def queue(server: Instance, count: int, now: int = NOW) -> None:
 
 
 def send_all(server: Instance, world: MemoryMailWorld, now: int) -> list[SendResult]:
-    """Steps until nothing is due, or nobody answers."""
+    """Take steps until nothing is due, or no mail server answers."""
     steps = []
     while True:
         steps.append(send_next(server.database, world.mailer, (), now))

@@ -1,4 +1,4 @@
-"""What the server keeps of seeds, PINs and codes is encrypted, and its answers hold none of them (S10, S20, S41)."""
+"""The server stores seeds, PINs and codes encrypted, and its answers hold none of them (S10, S20, S41)."""
 
 import base64
 from collections.abc import Iterator
@@ -49,7 +49,7 @@ def everything_stored(server: Instance, directory: Path) -> bytes:
 
 
 def a_person(server: Instance) -> tuple[User, Device, list[bytes]]:
-    """Somebody whose device fetched everything for today; all that the server answered the device."""
+    """Return a user whose device fetched everything for today, with all answers of the server to the device."""
     user, device = a_user(server, pin=PIN, token=NewToken(seed=Secret(SEED))), a_device(server)
     signed = device.sign_in(user, NOW)
     outcome = granted(signed.outcome)
@@ -133,7 +133,7 @@ def test_s41_emergency_codes_are_in_the_database_only_encrypted(any_server: Inst
     stored = everything_stored(any_server, tmp_path) + b"\n".join(replies)
     for kind in CodeKind:
         code = show(any_server, user, kind=kind).code.reveal()
-        stored += everything_stored(any_server, tmp_path)  # nor does a showing put it there
+        stored += everything_stored(any_server, tmp_path)  # showing it does not store it either
         for text in (code, code.lower(), grouped(code), grouped(code).lower()):
             assert [form for form in spellings(text.encode()) if form in stored] == []
 

@@ -1,4 +1,5 @@
-"""Alarms: an audit row each time, a line until somebody has looked, a notice to administrators; who may see them."""
+"""Alarms: an audit event each time, a line until an administrator marks it as seen, a notice to administrators; their
+readers."""
 
 import json
 
@@ -74,7 +75,7 @@ def test_the_same_alarm_again_is_on_record_counted_and_told_once_an_hour(any_ser
 
 
 def test_of_many_devices_with_one_trouble_twenty_are_told_and_all_are_listed(server: Instance) -> None:
-    """A certificate that ended, say. Another kind of alarm is told all the same."""
+    """For example after a certificate expired. An alarm of another kind is still mailed."""
     for number in range(40):
         alarm(server, NOW + number, Action.ALARM_TLS_FAILURE, f"device {number}")
     alarm(server, NOW + 50)

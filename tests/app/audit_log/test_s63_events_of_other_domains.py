@@ -60,7 +60,7 @@ def test_s63_of_several_tokens_none_is_changed_where_one_is_elsewhere(server: In
 
 
 def test_s63_a_device_that_is_only_in_sight_is_not_named(server: Instance) -> None:
-    """Whoever sees its domain by a role that shows no devices gets back what they sent."""
+    """A reader whose role in its domain shows no devices gets back the text that they sent."""
     add_tree(server)
     roles.add_role(server, ROOT, "people", ["user.view"], now=NOW)
     _, reader = an_administrator(server, ("people", "Bern"), ("domain administrator", "Support"))

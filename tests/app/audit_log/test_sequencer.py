@@ -52,7 +52,7 @@ def add_rows(database: Database, number: int) -> None:
 
 
 def execute(database: Database, *statements: str) -> None:
-    """What someone with the database's password does."""
+    """Execute statements as an attacker with the database's password."""
     with database.write() as connection:
         for statement in statements:
             connection.execute(text(statement))

@@ -224,7 +224,7 @@ def test_a_second_report_names_who_made_the_first(server: Instance) -> None:
     report_stolen(server, desk, stolen.device_id, now=LATER)
     before = look_at_stolen(server, ROOT, stolen.device_id, now=LATER).before
     assert before == EarlierReport(LATER, helen.login, ())
-    # whoever may revoke the device, and may not know the administrator of another domain, is told no name
+    # an administrator who may revoke the device, but not know one of another domain, reads no name
     seen = look_at_stolen(server, chief, stolen.device_id, now=LATER).before
     assert seen == EarlierReport(LATER, desk.name, ())
 
@@ -289,7 +289,7 @@ def test_it_is_all_on_record(server: Instance) -> None:
     report_stolen(server, ROOT, stolen.device_id, now=LATER)
     rows = on_record(server, Action.DEVICE_STOLEN)
     (report,) = [row for row in rows if row.account_id is None]
-    # whoever asks about the person learns why the PIN has to be new
+    # the explanation of the user says why the PIN must be new
     assert {row.account_id for row in rows if row is not report} == {alice.account_id, bob.account_id}
     assert not any(stolen.row.name in row.detail for row in rows if row is not report)
     assert (report.actor, report.device_id) == (ROOT.name, stolen.device_id)
@@ -346,7 +346,7 @@ def test_a_device_of_another_domain_does_not_exist(server: Instance) -> None:
 
 
 def test_until_it_is_told_a_device_holds_what_it_held(any_server: Instance) -> None:
-    """The server forgets it at once, the device at its next contact: until when it opens stays on record."""
+    """The server forgets at once, the device at its next contact. The audit log keeps the units' expiry."""
     alice = a_user(any_server, "alice", pin=PIN)
     stolen = a_filled_device(any_server, alice)
     (before,) = look_into(any_server, ROOT, stolen.device_id, now=LATER).users

@@ -1,4 +1,4 @@
-"""S43: where policy says so, two people for one showing of a passcode, once, within fifteen minutes, all on record."""
+"""S43: where policy says so, two operators show a passcode, once, within fifteen minutes, all in the audit log."""
 
 import json
 import threading
@@ -58,7 +58,7 @@ def home(server: Instance) -> "Home":
 
 
 class Home:
-    """A server where a second person is needed, a user whose device holds a passcode, two operators."""
+    """A server where a passcode needs approval, a user whose device holds one, two operators."""
 
     def __init__(self, server: Instance, login: str = "") -> None:
         edit_policy(server, ON)
@@ -90,7 +90,7 @@ class Home:
         return waiting.id
 
     def waiting(self, actor: Actor, now: int = NOW) -> list[ApprovalView]:
-        """What this operator asked for, and nobody has decided on."""
+        """Return this operator's undecided requests."""
         views = self.listed(ROOT, now)
         return [view for view in views if view.state is ApprovalState.WAITING and view.asked_by == actor.name]
 
@@ -232,7 +232,7 @@ def test_s43_a_list_says_of_each_request_whose_it_is_and_who_may_decide(home: Ho
 
 
 def _decides(home: Home, actor: Actor, request: str) -> bool:
-    """Whether this actor may approve it; nothing is changed."""
+    """Return True if this actor may approve the request, without a change."""
     try:
         with home.server.database.write() as connection, connection.begin_nested() as taken_back:
             decide_in(connection, actor, request, approved=True, now=NOW + 60)
@@ -394,7 +394,7 @@ class _full_record:  # noqa: N801 -- reads as a function
 
 
 def at_once(number: int, act: Callable[[], str]) -> list[str]:
-    """What comes of it when so many do it at the same moment; "" where it was refused."""
+    """Run `act` so many times at once; return the results, "" for refusals."""
     start = threading.Barrier(number)
 
     def one(_: int) -> str:
@@ -416,7 +416,7 @@ def test_s43_of_several_executions_at_once_one_is_shown_the_code(any_server: Ins
         home.approved(now=now)
         shown = at_once(8, lambda now=now: home.show(now=now))  # type: ignore[misc]
         assert sum(map(bool, shown)) == 1
-        # the others asked anew, together once: refused, so that the next round begins with nothing
+        # the others made a new request, together one: deny it, so that the next round begins without requests
         (waiting,) = home.waiting(home.alice, now)
         refuse(any_server, home.bob, waiting.id, now=now)
 

@@ -1,4 +1,5 @@
-"""How long an emergency code works where the domains of user and device differ: the stricter wins, edits or not."""
+"""The lifetime of an emergency code where the domains of user and device differ: the stricter wins, with or without
+edits."""
 
 from sparekey.app.emergency import offline as emergency
 from sparekey.app.instance import Instance

@@ -168,7 +168,7 @@ def test_two_devices_hold_what_each_was_given(server: Instance, holder: tuple[Us
     assert shown_code(server, user, "tower", now=NOW + 70) != first
     granted(laptop.sign_in(user, NOW + 90).outcome)
     laptop.refill(user, NOW + 90)
-    # Version 2 was shown on the tower meanwhile: the laptop gets a code that nobody has heard.
+    # Version 2 was shown on the tower meanwhile: the laptop gets a code that was never shown.
     assert versions(server, user) == {"laptop": 3, "tower": 2}
 
 
@@ -354,7 +354,7 @@ def test_nobody_and_nothing(server: Instance) -> None:
 
 
 def replaced(server: Instance, user: User, device: Device, now: int) -> bool:
-    """Whether the device's next refill brings another version."""
+    """Return True if the device's next contact brings another version."""
     before = versions(server, user)
     device.refill(user, now)
     return versions(server, user) != before
@@ -481,7 +481,7 @@ def test_a_shorter_lifetime_ends_codes_earlier_and_a_longer_one_revives_none(
 
 
 def replaced_unit(device: Device, user: User, now: int) -> bool:
-    """Whether the unit is sealed anew (in whichever version)."""
+    """Return True if the server seals the unit again, in any version."""
     return "emergency-tokencode" in [name.kind for name in device.refill(user, now)]
 
 

@@ -1,4 +1,4 @@
-"""Online emergency access: who is given it, what its codes do at a door, what goes on record, how it ends."""
+"""Online emergency access: its conditions, its codes at each interface, its audit events, its end."""
 
 import json
 import threading
@@ -75,7 +75,7 @@ def one_time(server: Instance, user: User, count: int, terms: Terms = Terms()) -
 
 
 def enter(server: Instance, user: User, code: str, now: int = NOW) -> Granted | Denied:
-    """What comes of the user's PIN, if there is one, with this code."""
+    """Return the outcome of the user's PIN, if there is one, with this code."""
     outcome = submit(server, user, now, Secret(user.pin + code))
     assert isinstance(outcome, Granted | Denied)
     return outcome
@@ -392,7 +392,7 @@ def test_another_token_of_the_user_ends_nothing(server: Instance) -> None:
     granted(enter(server, user, code))
 
 
-# On record
+# In the audit log
 
 
 def test_s42_what_is_given_and_used_is_on_record_and_no_code_is(server: Instance) -> None:

@@ -1,4 +1,4 @@
-"""An operator who is shown many codes within an hour: warned on record, stopped, and let go on by somebody else."""
+"""An operator who shows many codes within an hour is warned, then stopped. An administrator can raise the limit."""
 
 import json
 import threading
@@ -46,7 +46,7 @@ def a_caller(server: Instance) -> User:
 
 
 def show(server: Instance, actor: Actor, user: User, now: int) -> str:
-    """What the operator is warned of with the code."""
+    """Show a code, and return the operator's warning."""
     return emergency.show(server, actor, CodeKind.TOKENCODE, user.serial, None, Showing("badge"), now=now).warning
 
 

@@ -42,7 +42,7 @@ def alarms(server: Instance) -> list[str]:
 
 
 def with_events(server: Instance, count: int) -> Device:
-    """A device on which somebody typed a wrong passcode so many times."""
+    """Return a device with this number of wrong passcodes."""
     user, device = a_user(server), a_device(server)
     for number in range(count):
         device.event(user, EventKind.DENIED, at=NOW + number, reason="wrong-passcode")
@@ -99,7 +99,7 @@ def test_s27_any_event_that_is_missing_before_another_is_noticed(server: Instanc
 
 @pytest.mark.parametrize("member", ["previous", "reason", "number"])
 def test_s27_an_event_that_was_made_anew_breaks_the_chain(server: Instance, member: str) -> None:
-    """Signed by the device itself, so that only the chain tells: somebody rewrote its history."""
+    """The device itself signs the new event, so only the chain can reveal the rewritten history."""
     device = with_events(server, 3)
     other = {"previous": bytes(32).hex(), "reason": "another", "number": 7}[member]
     second = device.signed(replace(device.events[1], **{member: other}))  # type: ignore[arg-type] # one member
@@ -250,7 +250,8 @@ def test_a_refusal_offline_uses_nothing_up(server: Instance) -> None:
 
 
 def both_worlds(server: Instance, *, later: int = 0) -> tuple[User, Device]:
-    """The same step online at another door and offline on a device; and maybe a later one online before the upload."""
+    """Use the same step online at another interface and offline on a device, and maybe a later one online before the
+    upload."""
     user, device = a_user(server), a_device(server)
     granted(submit(server, user, NOW))
     if later:
@@ -278,7 +279,7 @@ def test_two_devices_that_were_offline_with_one_code_are_an_alarm(server: Instan
 
 
 def test_a_yes_that_did_not_arrive_is_the_same_attempt(server: Instance) -> None:
-    """The server granted it, the answer got lost, and the device judged the same passcode by itself."""
+    """The server granted it, the answer got lost, and the device judged the same passcode alone."""
     user, device = a_user(server), a_device(server)
     granted(device.sign_in(user, NOW).outcome)
     device.offline_success(user, NOW)
@@ -375,7 +376,7 @@ def test_events_of_a_passcode_are_matched_too(server: Instance) -> None:
 
 
 def test_a_revoked_device_s_events_are_still_read_where_its_door_lets_them_in(server: Instance) -> None:
-    """Whether it may still speak is the door's affair (a revoked device is refused there); its words are true."""
+    """The interface refuses a revoked device; the use case still accepts its events, because they are true."""
     user, device = a_user(server), a_device(server)
     granted(device.sign_in(user, NOW).outcome)
     device.offline_success(user, NOW + 30)

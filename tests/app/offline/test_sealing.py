@@ -1,4 +1,4 @@
-"""What is sealed for a device opens there with the right passcode, and with the key that the server named."""
+"""Sealed data open on the device with the right passcode, and with the key that the server named."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -293,7 +293,7 @@ def test_each_generation_has_a_new_key_once_the_last_one_was_confirmed(server: I
     second = generations(device, user, LATE)
     assert second[0] == first[0] + 1
     assert second[1] != first[1]
-    # Nobody has opened the second key: the next generation keeps it, so that nothing wrapped under it is lost.
+    # The second key was never opened: the next generation keeps it, so that data wrapped under it are not lost.
     set_pin(server, ROOT, user.serial, Secret("2468"), now=LATE)
     set_pin(server, ROOT, user.serial, Secret("3571"), now=LATE)
     third = generations(device, user, LATE)

@@ -1,4 +1,4 @@
-"""What a device says of itself at a contact: it is kept, changes are on record, and policy goes by it at once."""
+"""A device's report about itself at a contact: the server stores it, logs changes, and applies policy to it at once."""
 
 import json
 
@@ -21,7 +21,7 @@ SAID = (Action.DEVICE_PROTECTION, Action.DEVICE_EXEMPT)
 def contact(
     device: Device, protection: str, exempt: tuple[str, ...] = (), *, hardware_bound: bool | None = None, at: int = NOW
 ) -> list[UserSync]:
-    """The device says this; what it is told of its users."""
+    """Send this report from the device; return the server's answer about its users."""
     bound = protection.startswith("tpm") if hardware_bound is None else hardware_bound
     held = [unit for unit, _ in device.held.values()]
     request = SyncRequest(held=held, checkpoint="", hardware_bound=bound, protection=protection, exempt=list(exempt))

@@ -1,4 +1,4 @@
-"""What the server's database holds after a device was given everything: no unit, no key, no code in the clear (S33)."""
+"""The server's database after a device fetched everything: no unit, no key, no code in the clear (S33)."""
 
 import base64
 import json
@@ -42,7 +42,7 @@ PIN = "4711abcd"
 
 @dataclass(frozen=True)
 class Given:
-    """What one device was given, and the secrets behind it."""
+    """The units of one device, and the secrets behind them."""
 
     units: list[bytes]
     secrets: dict[str, bytes]

@@ -1,4 +1,4 @@
-"""What a device is given and told: at a sign-in, at each contact, and after each change of token, user and policy."""
+"""Units and states for a device: at a sign-in, at each contact, and after each change of token, user and policy."""
 
 from dataclasses import replace
 
@@ -223,7 +223,7 @@ def test_the_least_recently_used_user_drops_out(server: Instance) -> None:
     for number, user in enumerate((first, second, third)):
         granted(device.sign_in(user, NOW + number).outcome)
     assert {said.user for said in device.sync(NOW)} == {second.account_id, third.account_id}
-    # A lower limit counts from the next sign-in, and never against whoever signs in.
+    # A lower limit counts from the next sign-in, and never against the user who signs in.
     edit_policy(server, {"users_per_device": "1"})
     granted(device.sign_in(second, NOW + 30).outcome)
     assert [said.user for said in device.sync(NOW)] == [second.account_id]

@@ -1,4 +1,4 @@
-"""Roles: made, granted, revoked, removed, on record; and the super administrator who stays."""
+"""Roles: created, granted, revoked, removed, each with an audit event; and the super administrator who stays."""
 
 from collections.abc import Callable
 
@@ -90,7 +90,7 @@ def test_there_are_no_more_roles_than_a_list_shows(server: Instance) -> None:
 
 
 def test_the_help_desk_does_all_that_ends_an_emergency() -> None:
-    """Approving is for somebody else."""
+    """Approving is reserved for other roles."""
     emergency = {each for each in Permission if each.value.startswith("emergency.")}
     assert emergency - PREDEFINED["help desk"] == {Permission.EMERGENCY_APPROVE}
 
@@ -193,7 +193,7 @@ def test_s63_the_last_super_administrator_stays(any_server: Instance, how: str) 
     with any_server.database.read() as connection:
         assert actor_of(connection, actor.account_id or "").may(Permission.ROLE_MANAGE, None)
     assert users.show_user(any_server, ROOT, first).enabled
-    # somebody else in their place: now they may go
+    # another user has taken over: now they may go
     an_administrator(any_server, (SUPER_ADMINISTRATOR, TOP_DOMAIN))
     take_away(any_server, first, how)
 
@@ -217,7 +217,7 @@ def test_s63_who_cannot_sign_in_is_no_super_administrator(server: Instance) -> N
 
 
 def test_who_never_was_one_may_go(server: Instance) -> None:
-    # nobody can sign in yet: root takes back a grant made by mistake
+    # no administrator can sign in yet: root revokes a grant made by mistake
     users.add_user(server, ROOT, "alice", TOP_DOMAIN, now=NOW)
     roles.grant(server, ROOT, SUPER_ADMINISTRATOR, USER, "alice", TOP_DOMAIN, now=NOW)
     take_away(server, "alice", "revoke")

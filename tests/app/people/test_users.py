@@ -245,7 +245,7 @@ def test_a_domain_is_moved_with_what_is_below_it(any_server: Instance) -> None:
     with pytest.raises(NotFound):
         users.show_user(any_server, desk, user.login)
     domains.move_domain(any_server, ROOT, "Sales", "Support", now=NOW)
-    # scopes follow; policies, which are not inherited, stay: no offline data are made anew
+    # scopes follow; policies, which are not inherited, stay: no offline data are replaced
     assert users.show_user(any_server, actor_again(any_server, administrator), user.login).domain == "Bern"
     assert generation(any_server, user.account_id) == before
     (moved,) = on_record(any_server, Action.DOMAIN_MOVED)

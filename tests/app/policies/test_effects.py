@@ -90,7 +90,7 @@ def row_of(connection: Connection, device: Device) -> Any:
 
 
 def observe(scene: Scene, policy: StoredPolicy) -> Observed:
-    """What the device should hold after Alice signed in under this policy. Changes nothing."""
+    """Return the data that the device should hold after Alice signed in under this policy. Changes nothing."""
     kind = PolicyKind.of(type(policy))
     with scene.instance.database.write() as connection, connection.begin_nested() as undone:
         (default,) = policies.list_policies(connection, kind)

@@ -1,4 +1,4 @@
-"""What an edit of a policy would do, told before it is done: on both databases, and nothing is changed by asking."""
+"""Previews of the effects of a policy edit, on both databases. A preview changes nothing."""
 
 import pytest
 

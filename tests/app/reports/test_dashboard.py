@@ -201,7 +201,7 @@ def test_several_users_at_once(any_server: Instance) -> None:
 
 
 def test_s63_all_of_them_or_none(server: Instance) -> None:
-    """Who is above names the one that is refused; one who is elsewhere is not there."""
+    """An administrator above sees the name of the refused device; one of another domain gets "not found"."""
     add_tree(server)
     boss, _ = an_administrator(server, (SUPER_ADMINISTRATOR, "SystemDomain"), login="boss", domain="Sales")
     a_user(server, "alice", domain="Sales")

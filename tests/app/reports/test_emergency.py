@@ -1,4 +1,4 @@
-"""What the page of an emergency code is given: each device with what stands in the way there, and everywhere."""
+"""Data for the page of an emergency code: each device with its obstacles, and general obstacles."""
 
 from sparekey.app.emergency import offline as emergency
 from sparekey.app.instance import Instance
@@ -63,7 +63,7 @@ def test_save_does_both_or_nothing(server: Instance) -> None:
 
 
 def test_why_a_passcode_is_missing_is_the_same_on_both_pages(server: Instance) -> None:
-    """Where a token was used, the device fetches it by itself; else somebody has to sign in there first."""
+    """A device on which a token was used fetches the code automatically; on others the user must sign in first."""
     user = a_user(server, "alice", pin=PIN)
     edit_policy(server, {"emergency_passcode": "off"})
     device = a_device(server, "laptop")
@@ -76,7 +76,7 @@ def test_why_a_passcode_is_missing_is_the_same_on_both_pages(server: Instance) -
         return row.obstacles[0], next(line.why for line in lines if line.rule == "emergency passcode")
 
     assert said() == (Obstacle.NOT_DOWNLOADED, Obstacle.NOT_DOWNLOADED)
-    device.refill(user, NOW + 30)  # nobody signs in
+    device.refill(user, NOW + 30)  # without a sign-in
     (row,) = passcode_overview(server, HELP_DESK, "alice", now=NOW + 30).devices
     assert (row.can_show, row.obstacles) == (True, ())
 

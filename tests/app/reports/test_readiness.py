@@ -1,4 +1,4 @@
-"""How many could sign in if the network died now: counted by users, bit by bit, kept a while, each scope by itself."""
+"""The number of users who could sign in if the network failed now: counted in batches, cached, per scope."""
 
 import pytest
 

@@ -176,7 +176,7 @@ def test_the_report_says_what_why_says(server: Instance) -> None:
 
 @contextmanager
 def statements(server: Instance) -> Iterator[list[str]]:
-    """What the database is asked meanwhile."""
+    """Collect the database statements of the block."""
     asked: list[str] = []
 
     def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:

@@ -180,7 +180,7 @@ def test_s63_a_search_finds_only_what_is_in_scope(any_server: Instance) -> None:
 
 
 def test_s63_a_place_to_go_on_from_tells_nothing_of_who_is_elsewhere(any_server: Instance) -> None:
-    """What a list in another order goes on from is looked up: of who is not in scope that would tell the name."""
+    """A list in another order looks its start up by id. Out of scope, that would reveal the name."""
     add_tree(any_server)
     for number, (domain, name) in enumerate((("Sales", "Anna"), ("Support", "Ben"), ("Bern", "Zoe"))):
         users.add_user(any_server, ROOT, f"u{number}", domain, name, now=NOW)

@@ -193,7 +193,7 @@ def test_s05_nobody_makes_codes_with_less_than_two_factors_of_another_kind(
 
 
 def test_s05_a_second_factor_that_is_shown_later_is_the_one_that_counts(server: Instance, alice: User) -> None:
-    """Who found a session of a passkey open shows the token itself, which the thief has."""
+    """A thief with the token finds a session of a passkey open, and confirms it with the token."""
     session = held(server, signed_in(server, a_passkey(server, alice)), LATER)
     refresh_second_factor(server, ADDRESS, session, alice.typed(LATER), Secret(""), LATER)
     with pytest.raises(NotAllowed, match="the token itself"):
@@ -208,7 +208,7 @@ def _passkey_removed(server: Instance, *_: object) -> None:
 def _device_stolen(server: Instance, alice: User, _: User, key: Authenticator) -> None:
     laptop = a_device(server)
     granted(laptop.sign_in(alice, LATER).outcome)
-    # the token ends the access on the laptop, so that it is given anew
+    # the token ends the access on the laptop, so give it again
     session = held(server, signed_in(server, key), LATER)
     own_emergency.give(server, session, alice.serial, now=LATER)
     report_stolen(server, ROOT, laptop.device_id, now=LATER)

@@ -35,7 +35,7 @@ from tests.builders import (
 )
 from tests.memory_keystore import MemoryCheckpoints
 
-# on SQLite; the rows are what is looked at here
+# on SQLite; only the rows are compared here
 pytestmark = pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
 
 FIRST = "0001"
@@ -58,7 +58,7 @@ def tables_of(connection: Connection) -> MetaData:
 
 
 def rows_of(connection: Connection, tables: MetaData) -> dict[str, list[tuple[object, ...]]]:
-    """What the columns of these tables hold."""
+    """Return the rows of these tables."""
     return {
         table.name: sorted((tuple(row) for row in connection.execute(select(table))), key=repr)
         for table in tables.sorted_tables

@@ -1,4 +1,4 @@
-"""What takes away a token or PIN ends the sessions that it may have begun."""
+"""Removing a token or PIN ends the sessions that it may have begun."""
 
 from collections.abc import Callable
 

@@ -70,7 +70,7 @@ def a_chief(server: Instance, *, others: bool = True) -> User:
 def signed_in(
     server: Instance, key: Authenticator, now: int = LATER, *, browser: Secret[str] = BROWSER
 ) -> OpenedSession:
-    """What comes of it when somebody signs in with it."""
+    """Sign in with this authenticator; return the outcome."""
     return open_session_with_passkey(
         server, ADDRESS, PLACE, browser, key.get(ask_to_sign_in(server, PLACE, BROWSER, now)), now
     )
@@ -144,7 +144,7 @@ def test_s08_whoever_only_asks_makes_the_server_keep_nothing(any_server: Instanc
     """Anybody may ask, and as often as they like."""
     asked = {ask_to_sign_in(any_server, PLACE, BROWSER, NOW) for _ in range(20)}
     assert (len(asked), questions_kept(any_server)) == (20, [])
-    signed_in(any_server, Authenticator())  # an answer of nobody's
+    signed_in(any_server, Authenticator())  # an answer of an unknown passkey
     assert questions_kept(any_server) == []
 
 

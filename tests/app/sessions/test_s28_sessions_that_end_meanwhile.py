@@ -49,8 +49,8 @@ ROUNDS = 3
 
 @dataclass
 class Victim:
-    """A user with two tokens, the laptop with which they signed in, and the session at self-service that whoever has
-    the laptop now is in: begun with the other token."""
+    """A user with two tokens, the laptop with which they signed in, and a self-service session that the laptop's thief
+    uses. The session began with the other token."""
 
     server: Instance
     user: User
@@ -74,7 +74,7 @@ def a_victim(server: Instance) -> Victim:
 
 
 class Meanwhile(Secret[str]):
-    """Typed by somebody to whom something happens between its being sent and its being looked at."""
+    """Typed text with an action that happens after it is sent and before it is checked."""
 
     __slots__ = ("_happens",)
 

@@ -35,7 +35,7 @@ def revoke(server: Instance, user: User, role: str, domain: str = TOP_DOMAIN) ->
 
 
 def kept(server: Instance, user: User) -> int:
-    """How many sessions the database still has."""
+    """Return the number of stored sessions of the user."""
     with server.database.read() as connection:
         return len(admin_sessions.list_of_account(connection, user.account_id, NOW, 0))
 

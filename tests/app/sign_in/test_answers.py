@@ -1,4 +1,4 @@
-"""Questions of a sign-in as use cases: who may answer, once, how long, and what counts meanwhile."""
+"""Challenges of a sign-in as use cases: answered by their user only, once, in time, against the current state."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -117,7 +117,8 @@ def test_a_pin_that_an_administrator_set_for_once_is_changed_by_its_user(server:
 def test_after_an_emergency_code_too_a_pin_that_has_to_be_changed_is_asked_for(
     any_server: Instance, code_kind: str
 ) -> None:
-    """Token at home, PIN forgotten: the help desk sets a PIN that it knows and gives a code; nobody keeps that PIN."""
+    """Token at home, PIN forgotten: the help desk sets a PIN, which it knows, and shows a code. The user must change
+    that PIN."""
     user, code = _in_an_emergency(any_server, code_kind)
     set_pin(any_server, ROOT, user.serial, Secret("first777"), must_change=True, now=NOW)
     set_lost(any_server, ROOT, user.serial, lost=True, now=NOW)
@@ -127,7 +128,7 @@ def test_after_an_emergency_code_too_a_pin_that_has_to_be_changed_is_asked_for(
     assert done.method is (Method.EMERGENCY_TOKENCODE if code_kind == "offline" else Method.ONLINE_EMERGENCY)
     row = token_row(any_server, user.serial)
     assert (row.pin_must_change, row.lost) == (False, True)
-    # Used once, on record once; the access goes on, for the token is still away.
+    # Used once, logged once; the access stays, because the token is still away.
     assert len(on_record(any_server, Action.EMERGENCY_USED)) == 1
     again = begin(any_server, user, typed=NEW_PIN + code).outcome
     assert isinstance(again, Denied if code_kind == "one-time" else Granted)

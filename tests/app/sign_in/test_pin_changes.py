@@ -1,4 +1,4 @@
-"""S05: a PIN that one factor set is no second one until its user, who was told of it, has had a day."""
+"""S05: a PIN that was set with one factor is no second factor until its user has had a day's notice."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -51,7 +51,7 @@ def fob(server: Instance, app: User) -> User:
 
 
 def answers(server: Instance, fob: User, typed: Secret[str], *, pin: str = NEW_PIN, now: int = LATER) -> Session:
-    """The session of whoever types this, is asked for a new PIN and chooses this one."""
+    """Return the session of a user who types this, is asked for a new PIN and chooses this one."""
     opened = open_session(server, ADDRESS, fob.login, typed, Secret(""), now)
     for _ in range(2):
         opened = open_session(server, ADDRESS, fob.login, Secret(pin), name_of(opened), now)
@@ -59,7 +59,7 @@ def answers(server: Instance, fob: User, typed: Secret[str], *, pin: str = NEW_P
 
 
 def in_possession(server: Instance, fob: User) -> Session:
-    """A session of whoever has a token whose PIN is still to be set, and types its code."""
+    """Return a session of a user who types the code of a token whose PIN is not set yet."""
     return answers(server, fob, Secret(fob.totp.code(fob.step(LATER))))
 
 
@@ -114,7 +114,7 @@ def _set_once_more_by_itself(server: Instance, app: User, fob: User) -> Session:
 
 
 def _changed_by_whose_it_is(server: Instance, app: User, fob: User) -> Session:
-    """What is typed before the question is the PIN of who showed one factor."""
+    """Change the PIN as its owner: the PIN typed before the challenge proves one factor."""
     set_in(server, a_session(server, app, LATER), fob)
     with server.database.write() as connection:
         stored.update_token(connection, fob.token_id, pin_must_change=True)
@@ -143,7 +143,7 @@ REFUSED: dict[str, Callable[[Instance, User, User], Session]] = {
 
 @pytest.mark.parametrize("how", REFUSED, ids=dashed)
 def test_s05_a_pin_that_one_factor_set_is_no_second_one(server: Instance, app: User, fob: User, how: str) -> None:
-    """Whoever has both tokens has nothing else."""
+    """An attacker with both tokens has nothing else."""
     session = REFUSED[how](server, app, fob)
     with pytest.raises(NotAllowed, match="PIN of this token is too new"):
         user_passkeys.ask_for_registration(server, PLACE, session, LATER)
@@ -165,7 +165,7 @@ def test_s05_a_passkey_that_was_asked_for_before_is_not_added_either(server: Ins
 def test_a_day_later_the_pin_counts_but_not_in_a_session_from_before(
     server: Instance, app: User, fob: User, how: str
 ) -> None:
-    """Its user was told of the PIN, and has had a day."""
+    """The server mailed its user about the PIN a day ago."""
     REFUSED[how](server, app, fob)
     before = with_new_pin(server, fob, LATER + ONE_FACTOR_SECONDS - 30)
     after = with_new_pin(server, fob, LATER + ONE_FACTOR_SECONDS)

@@ -1,4 +1,4 @@
-"""Which lockout and token policy is in force: that of the user's security domain, at once, at every door."""
+"""The lockout and token policy in force is that of the user's security domain, at once, at every interface."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""One attempt at a server door: what it settles and what goes on record, on both databases."""
+"""One attempt at a server interface: its outcome and its audit event, on both databases."""
 
 import json
 
@@ -60,7 +60,7 @@ def test_each_refusal_is_on_record_with_its_reason_and_without_what_was_typed(an
     assert [row.account_id for row in rows] == [user.account_id, user.account_id, None]
     everything = repr(rows)
     assert "31337" not in everything
-    # A login that nobody has may be a PIN in the wrong field.
+    # An unknown login may be a PIN in the wrong field.
     assert "nobody-of-that-name" not in everything
 
 

@@ -1,4 +1,4 @@
-"""What was imported works: codes of tokens that are not ours sign in, once each; days are sealed of them."""
+"""Imported tokens work: their codes sign in, once each, and days are sealed for them."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Imports of tokens: disabled and nobody's, on record one by one; what is refused is reported and the rest imported."""
+"""Imports of tokens: disabled, unassigned, one audit event each. Refused rows are reported, the rest imported."""
 
 import pytest
 
@@ -33,7 +33,7 @@ def imported(
 
 
 def seed_of(instance: Instance, serial: str) -> bytes:
-    """The seed that is stored of a token that nobody has."""
+    """Return the stored seed of an unassigned token."""
     row = token_row(instance, serial)
     return instance.vault.open("token.seed_sealed", row.id, token_owner(None, row.id), row.seed_sealed).reveal()
 

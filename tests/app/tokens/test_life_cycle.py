@@ -1,4 +1,4 @@
-"""Who has a token: assigned, taken away, replaced, removed; and what that ends."""
+"""Owners of tokens: assignment, removal, replacement; and the access that each of these ends."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace as with_values
@@ -120,7 +120,7 @@ def test_of_two_administrators_one_assigns_it(any_server: Instance) -> None:
     with ThreadPoolExecutor(8) as pool:
         won = [user for user, done in zip(users, pool.map(one, users), strict=True) if done]
     assert [user.login for user in won] == [show_token(any_server, ROOT, token.serial).login]
-    # Whoever has it, the seed opens for them.
+    # The seed opens for the new owner, whichever user it is.
     granted(submit(any_server, owner_of(any_server, won[0].login, token), NOW))
 
 
@@ -331,7 +331,7 @@ def test_s05_a_token_that_was_given_an_end_is_refused_from_then_on(any_server: I
     assert len(on_record(any_server, Action.TOKEN_EXPIRY_SET)) == 2
 
 
-# Event-based tokens, and what is told of a token
+# Event-based tokens, and descriptions of tokens
 
 
 def test_an_event_based_token_is_made_at_any_counter(any_server: Instance) -> None:

@@ -1,4 +1,4 @@
-"""A token that ran away is found again by two tokencodes; a pair that is nowhere counts like a wrong passcode."""
+"""A drifted token is found again by two tokencodes; a pair that is not found counts like a wrong passcode."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -36,7 +36,7 @@ HOURS_12 = 12 * 3600
 
 
 def pair(user: User, ahead: int, now: int = NOW) -> tuple[Secret[str], Secret[str]]:
-    """What the token shows in this interval and the next; its clock is so many seconds ahead."""
+    """Return the tokencodes of this interval and the next, from a clock that is `ahead` seconds fast."""
     step = user.step(now, ahead)
     return Secret(user.totp.code(step)), Secret(user.totp.code(step + 1))
 

@@ -1,4 +1,4 @@
-"""S11: an import is there whole or not at all, a serial number that is taken keeps its token, no seed is told."""
+"""S11: an import is complete or absent, a used serial number keeps its token, no answer contains a seed."""
 
 from dataclasses import asdict
 
