@@ -32,7 +32,7 @@ from tests.server.page_world import names_of, placed
 
 @dataclass(frozen=True)
 class Names:
-    """What the things are called; every one of them reaches some page."""
+    """The names of the objects; each of them reaches some page."""
 
     login: str = "alice"
     name: str = "Alice Example"

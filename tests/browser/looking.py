@@ -23,7 +23,7 @@ _OPEN_MENU = """() => {
 
 
 def faults_of(visit: Visitor, *, headings: int = 1) -> list[str]:
-    """What is wrong with the page as it stands, in both looks; the visitor is left with the first one."""
+    """Return the faults of the current page, in both colour schemes. Leave the visitor with the first one."""
     page = visit.page
     found = [] if page.locator("h1").count() == headings else [f"{page.url} has not exactly {headings} first heading"]
     page.evaluate(AXE)

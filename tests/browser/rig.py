@@ -51,7 +51,7 @@ class Site:
     used: dict[str, int] = field(default_factory=dict)  # the step that each token was last used at
 
     def passcode(self, user: User) -> str:
-        """What the user types now; waits for no fresh code, but takes the next one where this one was used."""
+        """Return the user's current passcode. If it was used already, take the next one without waiting."""
         step = user.step(clock_now())
         last = self.used.get(user.serial, 0)
         step = max(step, last + 1)
@@ -59,7 +59,7 @@ class Site:
         return user.pin + user.totp.code(step)
 
     def person(self, login: str, role: str = SUPER_ADMINISTRATOR, domain: str = TOP_DOMAIN) -> User:
-        """Somebody with a token and a PIN who holds this role there."""
+        """Create a user with a token and a PIN who holds this role in this domain."""
         user = a_user(self.instance, login, pin=PIN, domain=domain, now=clock_now() - 3_600)
         roles.grant(self.instance, ROOT, role, HolderKind.USER, login, domain, now=clock_now())
         return user
@@ -126,7 +126,7 @@ def launch(playwright: Playwright, *flags: str) -> Browser:
 
 @dataclass
 class Visitor:
-    """Somebody at a browser of their own."""
+    """A person at a browser of their own."""
 
     site: Site
     context: BrowserContext
@@ -134,7 +134,7 @@ class Visitor:
     complaints: list[str] = field(default_factory=list)  # of the browser: scripts that failed, policies broken
 
     def hear(self, said: ConsoleMessage) -> None:
-        """What the browser says; that a page was refused is no complaint."""
+        """Collect the browser's complaints. A refused page is not one."""
         if said.type == "error" and "status of 4" not in said.text:
             self.complaints.append(said.text)
 

@@ -26,7 +26,7 @@ from tests.journeys.site import Site, a_site
 
 @dataclass
 class Desk:
-    """Somebody of the help desk at a browser, with a site whose device can be cut off."""
+    """A help-desk operator at a browser, with a site whose device can be cut off."""
 
     site: Site
     operator: User
@@ -60,7 +60,7 @@ def trusting(playwright: Playwright, port: int) -> Browser:
 
 @contextmanager
 def an_enrolled_site(directory: Path) -> Iterator[tuple[Site, User]]:
-    """A site whose device holds Alice's days and codes, and somebody of the help desk."""
+    """Yield a site whose device holds Alice's days and codes, and a help-desk operator."""
     with a_site(directory) as site:
         hedy = a_user(site.instance, "hedy", pin=PIN, now=site.now)
         roles.grant(site.instance, ROOT, "help desk", HolderKind.USER, "hedy", TOP_DOMAIN, now=site.now)

@@ -1,5 +1,5 @@
-"""The emergency pages in a real browser: what hides, what is chosen and what is not, online use, what stands in the
-way, and a help desk that sees its own domain alone."""
+"""The emergency pages in a real browser: hiding, default choices, online use, obstacles, and a help desk that sees only
+its own domain."""
 
 import http.client
 import json
@@ -63,7 +63,7 @@ def test_a_code_hides_after_two_minutes_and_is_not_behind_the_back_button(
     code = shown_on(page, "desktop-alice")
     page.get_by_role("link", name="Next caller").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Home")
-    with pytest.raises(Error, match="ERR_CACHE_MISS"):  # it would have to be asked for once more
+    with pytest.raises(Error, match="ERR_CACHE_MISS"):  # the browser must request it again
         page.go_back()
     expect(page.get_by_text(code[:5])).to_have_count(0)
 

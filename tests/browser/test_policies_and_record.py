@@ -1,4 +1,4 @@
-"""Policies and the record in a real browser: what an edit costs is told first, and who may look may not change."""
+"""Policies and the audit log in a real browser: costs are shown before an edit, and readers may not change anything."""
 
 import json
 import re

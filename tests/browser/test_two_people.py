@@ -35,7 +35,7 @@ def dora(site: Site) -> User:
 
 @pytest.fixture
 def second(site: Site, browser: Browser) -> Iterator[Visitor]:
-    """Another browser, of somebody else."""
+    """Yield another browser, of another operator."""
     found = visitor(site, browser)
     yield found
     found.context.close()
@@ -55,7 +55,7 @@ def test_one_asks_the_other_approves_and_it_is_shown_once(
     expect(row).to_contain_text("known voice")
     row.get_by_role("button", name="Approve").click()
     expect(other.get_by_role("status")).to_contain_text("hedy can show the passcode of alice on laptop-alice once")
-    page.get_by_role("button", name="Show the approved code").click()  # comes by itself
+    page.get_by_role("button", name="Show the approved code").click()  # appears automatically
     shown = page.get_by_role("region", name=f"{PASSCODE} on laptop-alice")
     assert len("".join(shown.locator(".group b").all_inner_texts())) == 15
     page.get_by_role("link", name="Hide the code").click()

@@ -20,7 +20,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="module", autouse=True)
 def alice(site: Site) -> User:
-    """Somebody of Sales with a laptop; others are in the top domain."""
+    """Create a user of Sales with a laptop; others are in the top domain."""
     for name in ("Sales", "Support"):
         add_domain(site.instance, ROOT, name, now=clock_now())
     user = a_user(site.instance, "alice", pin=PIN, domain="Sales", now=clock_now() - 3_600)
