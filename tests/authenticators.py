@@ -1,6 +1,7 @@
-"""An authenticator made of software: what a browser and a passkey answer, for tests without a browser.
+"""A software authenticator: the answers of a browser and a passkey, for tests without a browser.
 
-It says that it has verified its owner unless it is told not to; it counts how often it was used.
+It claims to have verified its owner unless the test says otherwise, and counts its uses.
+
 """
 
 import hashlib
@@ -33,7 +34,7 @@ class Authenticator:
     owner: str = ""
 
     def create(self, options: str) -> str:
-        """What `navigator.credentials.create` gives for these options, as JSON."""
+        """Return the result of `navigator.credentials.create` for these options, as JSON."""
         asked = json.loads(options)
         self.owner = asked["user"]["id"]
         numbers = self.key.public_key().public_numbers()
@@ -48,7 +49,7 @@ class Authenticator:
         return self._answer(response)
 
     def get(self, options: str) -> str:
-        """What `navigator.credentials.get` gives."""
+        """Return the result of `navigator.credentials.get` for these options, as JSON."""
         asked = json.loads(options)
         self.count += 1
         client_data, data = self._client_data("webauthn.get", asked["challenge"]), self._data(asked["rpId"])

@@ -1,7 +1,8 @@
-"""What tests of the server's domain begin with: an instance, people with tokens, devices that hold what they are given.
+"""Builders for tests of the server's domain: an instance, users with tokens, devices that hold their units.
 
-Everything is made by the real use cases; only the keystore is a fake (held to its contract in tests/contract), and a
-PIN is hashed once. A user has no PIN unless the test gives one: what is sealed for one costs its slow hash.
+The real use cases create everything. Only the keystore is a fake (checked against its contract in tests/contract), and
+a PIN is hashed once. A user has no PIN unless the test gives one, because sealing for a PIN costs its slow hash.
+
 """
 
 import functools
@@ -118,7 +119,7 @@ class User:
         return (now + ahead) // self.totp.interval
 
     def typed(self, now: int, ahead: int = 0) -> Secret[str]:
-        """What the user types: PIN and tokencode."""
+        """Return the user's passcode: PIN and tokencode."""
         return Secret(self.pin + self.totp.code(self.step(now, ahead)))
 
     def wrong(self, now: int) -> Secret[str]:
@@ -188,18 +189,18 @@ def submit(
     ahead: int = 0,
     door: SignInInterface = REST,
 ) -> Outcome:
-    """What comes of it when the user (or somebody) types this at a server door; None: the right passcode."""
+    """Submit this text for the user at a server interface and return the outcome. None: the right passcode."""
     return sign_in(instance, door, user.login, user.typed(now, ahead) if typed is None else typed, now).outcome
 
 
 def granted(outcome: Outcome) -> Granted:
-    """The outcome as the success that it has to be."""
+    """Return the outcome as a success, or fail."""
     assert isinstance(outcome, Granted), outcome
     return outcome
 
 
 def denied(outcome: Outcome) -> Denied:
-    """The outcome as the refusal that it has to be."""
+    """Return the outcome as a refusal, or fail."""
     assert isinstance(outcome, Denied), outcome
     return outcome
 
@@ -226,7 +227,7 @@ def set_end(instance: Instance, user: User, *, token: int | None = None, account
 
 
 def set_mail(instance: Instance, user: User, address: str) -> None:
-    """Where the user's notices go; empty: nowhere."""
+    """Set the address of the user's notices; empty: none."""
     with instance.database.write() as connection:
         values = {"mail": address}
         connection.execute(update(tables.account).where(tables.account.c.id == user.account_id).values(values))
@@ -286,7 +287,7 @@ class Device:
         return users
 
     def sync_of(self, user: User, now: int) -> UserSync:
-        """What the server says about one user."""
+        """Return the part of the server's answer about one user."""
         return next(said for said in self.sync(now) if said.user == user.account_id)
 
     def fetch(self, user: User, name: UnitName, generation: int, now: int) -> bytes:
@@ -392,7 +393,7 @@ def an_enrolment(
     hardware_bound: bool = False,
     name: str = "",
 ) -> EnrolmentRequest:
-    """What a device with this key sends to enrol."""
+    """Return the enrolment request of a device with this key."""
     public_key = private_key.public_key().public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )

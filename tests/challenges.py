@@ -20,7 +20,7 @@ NEW_PIN = "9876wxyz"
 def begin(
     instance: Instance, user: User, now: int = NOW, typed: str | None = None, *, door: SignInInterface = REST
 ) -> SignInResult:
-    """What comes of the right passcode, or of this one."""
+    """Submit the right passcode, or this one, and return the outcome."""
     text = user.typed(now) if typed is None else Secret(typed)
     return sign_in(instance, door, user.login, text, now)
 
@@ -28,7 +28,7 @@ def begin(
 def reply(
     instance: Instance, user: User, to: SignInResult, text: str, now: int = NOW, *, door: SignInInterface = REST
 ) -> SignInResult:
-    """What comes of this answer."""
+    """Answer the challenge and return the outcome."""
     return answer_challenge(instance, door, user.login, name_of(to), Secret(text), now)
 
 
@@ -39,7 +39,7 @@ def name_of(verdict: SignInResult) -> Secret[str]:
 
 
 def asked(verdict: SignInResult, ask: ChallengeKind | None = None) -> Asked:
-    """The outcome as the challenge that it has to be."""
+    """Return the outcome as a challenge, or fail."""
     assert isinstance(verdict.outcome, Asked), verdict
     assert ask is None or verdict.outcome.ask is ask
     return verdict.outcome

@@ -94,7 +94,7 @@ def pytest_collection_finish() -> None:
 
 
 def is_counted(item: pytest.Item) -> bool:
-    """Whether a test has a full count: by the fixture `count`, or as the property test of an S-requirement."""
+    """Return True if a test has a full count: by the fixture `count`, or as the property test of an S-requirement."""
     if "count" in getattr(item, "fixturenames", ()):
         return True
     is_property = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
@@ -136,7 +136,7 @@ def sqlite_with_tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _make_tables(url: str) -> None:
     engine = open_engine(url)
     schema.upgrade(engine)
-    engine.dispose()  # SQLite writes its log into the file with this; PostgreSQL copies what nobody is connected to
+    engine.dispose()  # SQLite merges its log now; PostgreSQL copies only databases without connections
 
 
 @pytest.fixture
@@ -189,6 +189,6 @@ def memory_database(sqlite_with_tables: Path) -> Iterator[Database]:
 
 @pytest.fixture
 def swtpm() -> Iterator[Swtpm]:
-    """A TPM in software that nobody has used yet."""
+    """Yield an unused TPM in software."""
     with Swtpm() as started:
         yield started

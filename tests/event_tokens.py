@@ -25,7 +25,7 @@ class Presser:
 
 
 def a_presser(server: Instance, pin: str = PIN) -> Presser:
-    """A user with an event-based token that nobody has used."""
+    """Create a user with an unused event-based token."""
     return pressing(server, a_user(server, pin=pin))
 
 

@@ -58,17 +58,17 @@ class MailWorld(Protocol):
 
     @property
     def received(self) -> list[Received]:
-        """What it took."""
+        """Return the messages that the server took."""
         ...
 
     def answer(self, recipient: str, reply: str) -> None:
         """From now on this recipient is answered so; empty: accepted."""
 
     def stop(self) -> None:
-        """Nobody answers."""
+        """Stop answering."""
 
     def start(self) -> None:
-        """Somebody answers again."""
+        """Answer again."""
 
 
 @dataclass
@@ -207,7 +207,7 @@ class MemoryMailWorld:
 
 
 def is_answering(port: int) -> bool:
-    """Whether an SMTP server greets there."""
+    """Return True if an SMTP server greets on this port."""
     try:
         with smtplib.SMTP("127.0.0.1", port, timeout=PATIENCE):
             return True

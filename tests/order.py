@@ -1,8 +1,9 @@
-"""In what order the tests run: what takes long begins first, each group on one worker; short tests level out the end.
+"""The order of the tests: long ones begin first, each group on one worker; short tests level out the end.
 
-xdist gives every worker a stretch of the list, as long as the others', and whoever has done takes from the end of
-another's stretch (`--dist worksteal`). So a group at the beginning of a stretch stays together, and what all its tests
-share, such as a browser or a laptop, is made once.
+xdist gives every worker an equal stretch of the list. A worker that has finished takes tests from the end of another
+stretch (`--dist worksteal`). So a group at the beginning of a stretch stays together, and its shared things, such as a
+browser or a laptop, are made once.
+
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ _JOURNEY: Final = 15
 
 
 def group_of(path: PurePath) -> str:
-    """What runs together: the group of a test file, by its path below `tests`; empty for short tests."""
+    """Return the group of a test file by its path below `tests`; empty for short tests. A group runs together."""
     for name in _SECONDS:
         if path.is_relative_to(name):
             return name

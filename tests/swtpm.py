@@ -64,7 +64,7 @@ class Swtpm:
             time.sleep(0.005)
 
     def switch_off(self) -> None:
-        """As pulling the plug does: nobody says goodbye to it."""
+        """Switch the TPM off without a shutdown, like a pulled plug."""
         if self._process is not None:
             self._process.send_signal(signal.SIGKILL)
             self._process.wait()
@@ -85,11 +85,11 @@ class Swtpm:
         self.switch_on()
 
     def snapshot(self, to: Path) -> None:
-        """What it holds at this moment, counters and all; a real one gives that to nobody."""
+        """Copy its present state, counters included. A real TPM never gives that out."""
         shutil.copytree(self._state, to)
 
     def clear(self) -> None:
-        """What the firmware's setup calls "clear TPM"."""
+        """Clear it, like "clear TPM" in the firmware's setup."""
         self.tool("tpm2_clear", "-c", "lockout", *filter(None, [self._lockout_password]))
         self._lockout_password = ""
 
@@ -119,7 +119,7 @@ class Swtpm:
                         esys.nv_define_space(b"", library.TPM2B_NV_PUBLIC(nvPublic=area))
 
     def lock_out(self) -> None:
-        """Somebody tries PINs on something of their own until it takes no more."""
+        """Try PINs on another object until the TPM is locked out."""
         tpm, wrong = Tpm(self.tcti), Secret(bytes(31) + b"w")
         with tpm.visit() as visit:
             visit.find_parent()

@@ -1,4 +1,4 @@
-"""Tokens that nobody has yet, as an import leaves them."""
+"""Unassigned tokens, as an import leaves them."""
 
 import itertools
 import secrets
@@ -31,7 +31,7 @@ def a_stocked_token(
     domain: str = TOP_DOMAIN,
     now: int = NOW,
 ) -> Stocked:
-    """Imported, disabled, assigned to nobody."""
+    """Import a token: disabled, not assigned."""
     serial = serial or f"ST{next(_numbers):08d}"
     interval = 0 if type_name == "hotp" else 30
     seed = Secret(secrets.token_bytes(20))
