@@ -96,7 +96,8 @@ def a_world(
     token: SimulatedToken | None = None,
     keys: StoreKeys | None = None,
 ) -> World:
-    """An enrolled device, its keys in a file or as given; the server knows Alice. Nobody has signed in."""
+    """Return an enrolled device, with its keys in a file or as given. The server knows Alice, who has not signed in
+    yet."""
     clock, server = FakeClock(), SimulatedServer()
     server.add_user(pin=pin, token=token)
     files = files or PosixFiles()

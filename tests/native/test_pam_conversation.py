@@ -383,7 +383,7 @@ def test_s64_nothing_is_kept_for_who_was_not_granted(attempt: Try) -> None:
     assert (seen.status, agent.requests) == ({"authenticate": AUTH_ERR}, [])
     seen, agent = attempt(denied(), done, answers=[typed(PASSCODE)], auth=["optional SOCKET os_password", OPENED[1]])
     assert (seen.status, len(agent.requests)) == ({"authenticate": AUTH_ERR}, 1)
-    # without os_password the connection is closed at once: nobody's place at the agent is held
+    # without os_password the connection is closed at once, so it takes no slot at the agent
     seen, agent = attempt(granted(), done, answers=[typed(PASSCODE)], auth=["requisite SOCKET", OPENED[1]])
     assert (seen.status, len(agent.requests)) == ({"authenticate": AUTHINFO_UNAVAIL}, 1)
     assert "os_password" in seen.log[1]

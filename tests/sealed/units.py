@@ -91,10 +91,10 @@ def a_unit(plan: SealPlan, codes: Sequence[tuple[int, str]] = TODAY, count: int 
 
 
 def received(unit: bytes, generation: int = 1) -> SealedUnit:
-    """Verified as at receipt; cheap units are let through."""
+    """Return the unit, verified as at receipt; cheap units pass."""
     return verify_unit(unit, [PINNED], DEVICE, generation, _limits=CHEAP_LIMITS)
 
 
 def stored(unit: bytes, generation: int = 1) -> SealedUnit:
-    """Verified as at opening; cheap units are let through."""
+    """Return the unit, verified as at opening; cheap units pass."""
     return verify_stored(unit, [PINNED], DEVICE, generation, _limits=CHEAP_LIMITS)

@@ -60,7 +60,7 @@ def test_who_follows_an_agent_that_is_stopped_is_told(tmp_path: Path) -> None:
 
 @dataclass
 class Network:
-    """Changes when it is told to; `pauses`: how long it was waited for."""
+    """A network that changes when the test says so. `pauses`: the scheduler's waits for it."""
 
     pauses: list[float] = field(default_factory=list)
     changed: threading.Event = field(default_factory=threading.Event)

@@ -82,6 +82,6 @@ def test_names_that_are_not_mapped_may_go_on() -> None:
     names = Names(MAPPED.mapped, same=True)
     assert [names.find_login(each) for each in ("admin", "alice", "bob")] == ["alice", "alice", "bob"]
     assert names.accounts_of("alice") == ["alice", "admin", "root"]
-    assert names.accounts_of("admin") == []  # that account is somebody else
+    assert names.accounts_of("admin") == []  # that account is another user's
     assert MAPPED.accounts_of("alice") == ["admin", "root"]
     assert not MAPPED.has_no_logins

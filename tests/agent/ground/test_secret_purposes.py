@@ -52,7 +52,7 @@ def test_s22_a_password_is_kept_as_the_account_s() -> None:
     assert len(names) == len(accounts)
     assert max(len(name.encode()) for name in names) == 64
     for name in names:
-        with pytest.raises(BadPurpose):  # nobody asks for it, and no configuration allows it, by this name
+        with pytest.raises(BadPurpose):  # neither a request nor a configuration may use this name
             verify_name(name)
     assert kept_as("disk", "root") == kept_as("disk", "alice") == "disk"
 

@@ -165,7 +165,9 @@ def test_one_connection_too_many_is_told_so_and_one_without_a_thread_costs_no_pl
         assert (refused.text(Tag.REASON), "no room" in refused.text(Tag.MESSAGE)) == ("busy", True)
     with contextlib.ExitStack() as stack:
         held = [stack.enter_context(served.connection())]
-        most = MOST_OF_EACH if person_behind(held[0]) else MOST_OF_ROOT  # whoever became root to run this
+        most = (
+            MOST_OF_EACH if person_behind(held[0]) else MOST_OF_ROOT
+        )  # root, if the user became root to run this test
         held += [stack.enter_context(served.connection()) for _ in range(most - 1)]
         for connection in held:
             assert served.ask(connection, frame(FrameKind.STATUS)).kind is FrameKind.REPORT
@@ -236,7 +238,7 @@ def test_a_reply_to_nothing_is_denied(served: Served) -> None:
     with served.connection() as connection:
         reply = served.ask(connection, frame(FrameKind.LOGIN, user="alice", passcode="1", reply_to="1"))
         assert reply.text(Tag.RESULT) == "denied"
-    assert served.world.server.calls == ["sign_in", "sync"]  # the server is asked, and nobody else
+    assert served.world.server.calls == ["sign_in", "sync"]  # only the server is asked
 
 
 def test_a_dialogue_over_the_socket_ends_in_a_session(served: Served) -> None:

@@ -33,7 +33,7 @@ def test_without_a_manager_nothing_fails(environment: dict[str, str]) -> None:
 
 
 def logged(descriptor: int, environment: dict[str, str]) -> None:
-    logger = logging.Logger("sparekey.test")  # noqa: LOG001 -- one that nobody else has
+    logger = logging.Logger("sparekey.test")  # noqa: LOG001 -- a logger for this test only
     logger.addHandler(log_handler(environment, descriptor))
     logger.warning("one\ntwo")
     logger.log(25, "three")

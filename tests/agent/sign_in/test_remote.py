@@ -54,11 +54,11 @@ def test_s07_a_refusal_without_the_network_says_and_lasts_the_same_for_everybody
         assert said.startswith("The passcode is not right, or was used before.")
         assert said.endswith("Call 4321.")
         assert "laptop" not in said
-        # whoever sits at the computer hears more
+        # a user at the computer reads more
         here, _ = told(served, "alice", world.passcode(), remote=False)
         assert "Use an emergency code now. Device laptop holds emergency tokencode" in here.text(Tag.MESSAGE)
         assert told(served, "stranger", wrong, remote=False)[0].text(Tag.REASON) == "no-offline-data"
-        # and a right code gets in from afar
+        # and a right code is granted remotely
         granted, _ = told(served, "alice", world.alice.pin + world.alice.tokencode)
         assert (granted.text(Tag.RESULT), granted.text(Tag.MESSAGE)[:18]) == ("granted", "Signed in offline.")
 
@@ -111,4 +111,4 @@ def test_s07_neither_the_map_of_names_nor_the_codes_of_the_device_show(tmp_path:
         assert (
             world.login(world.passcode(), "alice", remote=True).answer.reason is RefusalReason.NOT_MAPPED
         )  # for the log
-        assert told(served, "boss", world.passcode())[0].text(Tag.RESULT) == "granted"  # nobody else used it up
+        assert told(served, "boss", world.passcode())[0].text(Tag.RESULT) == "granted"  # other users did not use it up

@@ -33,7 +33,7 @@ def a_world_with_a_secret(directory: Path) -> World:
 def test_s22_an_agent_that_always_says_granted_opens_nothing(tmp_path: Path) -> None:
     world = a_world_with_a_secret(tmp_path / "store")
     state = world.device.state
-    # Whoever rewrote the agent has every byte that the device holds, its keys included.
+    # An attacker who rewrote the agent has every byte of the device, its keys included.
     known = {
         bytes.fromhex(run) for run in re.findall("[0-9a-f]{64}", repr(state) + bytes_of(tmp_path).decode("latin1"))
     }
@@ -68,7 +68,7 @@ def test_s22_a_right_passcode_opens_it_online_and_offline(tmp_path: Path) -> Non
 def test_s31_after_a_new_generation_the_next_offline_sign_in_opens_what_was_cached(tmp_path: Path) -> None:
     world = a_world_with_a_secret(tmp_path / "store")
     world.go_online()
-    world.alice.renew()  # a policy was edited; nobody is signed in
+    world.alice.renew()  # a policy was edited; no user is signed in
     make_contact(world.device)
     assert world.held.generation == 2
     world.go_offline()

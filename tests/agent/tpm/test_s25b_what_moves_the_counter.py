@@ -50,7 +50,7 @@ def test_s25b_wrong_passcodes_do_not_move_the_counter(tmp_path: Path, monkeypatc
     [(EventKind.TLS_FAILURE, "stranger"), (EventKind.CLOCK_SUSPECT, "alice"), (EventKind.STORE_DAMAGED, "alice")],
 )
 def test_s25b_what_changes_nothing_does_not_move_the_counter(tmp_path: Path, what: EventKind, user: str) -> None:
-    """Somebody in the server's place, a clock that is suspect, days that were damaged: put on record once."""
+    """Cases: an impostor of the server, a suspect clock, damaged days. Each is logged once."""
     world, keys = a_counted_world(tmp_path / "store")
     world.go_offline(Distance.TLS if what is EventKind.TLS_FAILURE else Distance.OFFLINE)
     if what is EventKind.CLOCK_SUSPECT:
