@@ -1,6 +1,7 @@
-"""What every server does for a device, whatever stands behind `agent.ground.ports.Server`.
+"""The contract of every `agent.ground.ports.Server`.
 
 To hold another server to it, add a maker to `MAKERS`: a context that yields an `EnrolledSide`.
+
 """
 
 import contextlib

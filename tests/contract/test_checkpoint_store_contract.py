@@ -1,4 +1,4 @@
-"""What every store of checkpoints does."""
+"""The contract of every store of checkpoints."""
 
 from pathlib import Path
 

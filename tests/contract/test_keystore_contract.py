@@ -1,4 +1,4 @@
-"""What every keystore does, whatever it keeps the keys in."""
+"""The contract of every keystore, wherever it keeps its keys."""
 
 from collections.abc import Callable
 from pathlib import Path

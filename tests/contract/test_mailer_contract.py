@@ -1,4 +1,4 @@
-"""What every mailer does; SMTP against a real server, with each kind of TLS."""
+"""The contract of every mailer; SMTP against a real server, with each kind of TLS."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What PIN locks do, those of a TPM and those in memory that the device's tests use."""
+"""The contract of PIN locks: those of a TPM, and those in memory that the device's tests use."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What every kind of store keys does: a root-only file, a TPM."""
+"""The contract of store keys: a root-only file, a TPM."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +29,7 @@ def keys(make: Make, tmp_path: Path) -> StoreKeys:
 
 
 def committed(keys: StoreKeys, state: bytes) -> bytes:
-    """What is on disk of a state that was committed."""
+    """Return the bytes on disk of a committed state."""
     sealed = keys.seal_state(state)
     keys.committed()
     return sealed

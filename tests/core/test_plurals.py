@@ -1,4 +1,4 @@
-"""How many of something, in a sentence."""
+"""Numbers of things in a sentence."""
 
 from sparekey.core.plurals import counted, rough_time
 

@@ -1,4 +1,4 @@
-"""The local CA: what it signs, when a certificate is made anew, and what is refused as one's own."""
+"""The local CA: signatures, renewal of certificates, and certificates that it refuses as foreign."""
 
 import ssl
 from pathlib import Path

@@ -94,7 +94,7 @@ def test_a_server_that_says_nothing_is_not_waited_for(server: SmtpServer) -> Non
 
 
 def test_a_server_that_goes_after_it_took_the_message_has_it(server: SmtpServer) -> None:
-    """What comes after its yes is no failure: the message would be sent twice."""
+    """An error after the server's "yes" does not count: otherwise the message would be sent twice."""
     answers = [b"220 hi\r\n", b"250 hi\r\n", b"250 ok\r\n", b"250 ok\r\n", b"354 go\r\n", b"250 taken\r\n"]
     with socket.create_server(("127.0.0.1", 0)) as listener:
 

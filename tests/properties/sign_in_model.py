@@ -1,6 +1,7 @@
-"""What a sign-in should lead to, told as simply as possible: the model that the state machine holds the server to.
+"""The results of sign-ins, as simply as possible: the model against which the state machine checks the server.
 
 It knows no SQL, no snapshots and no candidates: a person, their tokens, and the rules in docs/tokens.md.
+
 """
 
 from dataclasses import dataclass, field
@@ -41,7 +42,7 @@ class Token:
     access: Access | None = None
 
     def usable(self, now: int, by: str = "tokencode") -> bool:
-        """Whether codes of this kind are accepted: its own ones, or those for an emergency."""
+        """Return True if codes of this kind are accepted: the token's own ones, or those for an emergency."""
         if by == "offline code":
             return self.enabled and self.offline_code_online
         if by == "online code":
@@ -49,7 +50,7 @@ class Token:
         return self.enabled and not self.lost and (self.access is None or self.access.lets_token(now))
 
     def shows(self, step: int, now: int, after: int | None = None) -> bool:
-        """Whether the server looks for this step now."""
+        """Return True if the server looks for this step now."""
         if self.events:
             last = self.last_step if after is None else after
             return max(0, last) <= step <= last + 100
@@ -201,7 +202,7 @@ class Model:
         self.end_questions(token)
 
     def mark(self, token: Token, *, enabled: bool, lost: bool) -> None:
-        """What is taken from a token ends what was asked on the way: it does not go on when it is given back."""
+        """Change the flags. Withdrawing a token ends its open challenge for good, even if the token is given back."""
         if (token.enabled and not enabled) or (lost and not token.lost):
             self.end_questions(token)
         token.enabled, token.lost = enabled, lost

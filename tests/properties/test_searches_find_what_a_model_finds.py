@@ -64,7 +64,7 @@ class Person:
 
 @dataclass(frozen=True)
 class World:
-    """What is in the database, as it was put there."""
+    """The rows that the test put into the database."""
 
     server: Instance
     people: tuple[Person, ...]
@@ -85,7 +85,7 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(shared_server: Instance) -> World:
-    """The same for all examples: they ask, and change nothing."""
+    """Return one world for all examples: they only read."""
     server = shared_server
     for name, parent in PARENTS.items():
         add_domain(server, ROOT, name, parent, now=NOW)
@@ -124,7 +124,7 @@ def world(shared_server: Instance) -> World:
 
 @pytest.fixture(scope="module", params=["few", "many", "few of each"])
 def bounds(request: pytest.FixtureRequest) -> Iterator[None]:
-    """How much is few: as it is, so that conditions lead; nothing, so that lists are gone through; or a little."""
+    """Set the bound of "few": the usual one, so that conditions lead; none, so that lists are read; or a small one."""
     values = {"few": (5_000, 50_000, 20_000), "many": (-1, -1, 3), "few of each": (1, 2, 2)}[request.param]
     with pytest.MonkeyPatch.context() as patch:
         for name, value in zip(("FEW", "FEW_WORDS", "LOOKED_AT"), values, strict=True):

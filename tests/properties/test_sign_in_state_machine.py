@@ -1,7 +1,8 @@
-"""Tokens, PINs, lockout, emergencies and questions in any order: the server does what a simple model says.
+"""Tokens, PINs, lockout, emergencies and challenges in any order: the server agrees with a simple model.
 
-Steps are the things that a user, an operator or nobody in particular does; after each one the count, the lock and every
-token's state are those of the model, and no step of any token was ever a success twice (S01).
+Steps are actions of users, operators and strangers. After each one the count, the lock and every token's state agree
+with the model, and no step of any token was ever a success twice (S01).
+
 """
 
 import itertools
@@ -108,7 +109,7 @@ class SignIns(RuleBasedStateMachine):
         self.otps[made.serial] = made.otp
         self.model.tokens.append(token)
 
-    # What somebody types
+    # Typed texts
 
     @rule(number=which, ahead=st.integers(-3, 12), far=st.sampled_from([0, 0, 0, 90]), pin_right=flags, device=flags)
     def types_a_tokencode(self, number: int, ahead: int, far: int, pin_right: bool, device: bool) -> None:
@@ -352,7 +353,7 @@ class SignIns(RuleBasedStateMachine):
         return self.now // 30 + token.drift + (ahead % 5 - 2 if ahead else 0)
 
     def _pin(self, token: Token, *, right: bool) -> str:
-        """What is typed before the code."""
+        """Return the text that is typed before the code."""
         needed = token.pins[0] if token.with_pin and token.has_pin else ""
         if right:
             return needed
@@ -375,7 +376,7 @@ class SignIns(RuleBasedStateMachine):
         return result
 
     def _asks_elsewhere(self, waiting: Waiting, wanted: bool) -> bool:
-        """Somebody else tries to answer: refused, and the question stays."""
+        """Try to answer as another caller: refused, and the challenge stays."""
         if wanted:
             verdict = self._answer(waiting, "00000000", not waiting.on_device)
             assert not isinstance(verdict.outcome, Granted | Asked)
@@ -404,7 +405,7 @@ class SignIns(RuleBasedStateMachine):
         return found[-1 - number % len(found)] if found else None
 
     def _offline_code(self, token: Token) -> str | None:
-        """What the user's device was given last and still works."""
+        """Return the newest code of the user's device that still works."""
         token_id = token_row(self.server, token.serial).id
         with self.server.database.read() as connection:
             rows = stored.codes_on_devices(connection, self.account_id)

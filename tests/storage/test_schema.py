@@ -49,7 +49,7 @@ def test_constraints_are_the_same_too(engine: Engine, tmp_path: Path) -> None:
 
 
 def indexes_by_expression(engine: Engine) -> set[str]:
-    """Which SQLAlchemy does not find on SQLite, as they were made."""
+    """Return the expression indexes as created. SQLAlchemy does not find them on SQLite."""
     if engine.dialect.name != "sqlite":
         return set()
     with engine.connect() as connection:

@@ -1,4 +1,4 @@
-"""What a transaction promises: one snapshot, all or nothing, one winner of each race, on both databases."""
+"""Promises of a transaction: one snapshot, all or nothing, one winner of each race, on both databases."""
 
 import subprocess
 import sys

@@ -23,7 +23,7 @@ SAMPLES = Path(__file__).parent / "samples"
 
 
 def written(*, key: bytes | None = None, password: str = "", **of_key: str | int) -> bytes:
-    """What python-pskc writes: a TOTP and a HOTP key."""
+    """Return a file of python-pskc: a TOTP and a HOTP key."""
     container = pskc.PSKC()
     if key is not None:
         container.encryption.setup_preshared_key(key=key, algorithm=f"aes{len(key) * 8}-cbc")

@@ -36,7 +36,7 @@ def test_s11_an_altered_pskc_secret_is_refused_by_its_mac_before_it_is_decrypted
         assert [isinstance(each, RefusedEntry) for each in found] == [each == which for each in range(3)]
         bad = found[which]
         assert isinstance(bad, RefusedEntry)
-        # One reason wherever it was altered: no padding was looked at.
+        # The same error wherever it was altered: the padding was never checked.
         assert bad.reason.startswith("the MAC of the secret does not fit")
 
 

@@ -217,7 +217,7 @@ def test_s07_a_misread_offline_code_that_was_tried_as_another_one_counts_and_is_
     dashed = PIN + "-" + code[:5] + "-" + misread[-5:]
     refused = decided(misread, a_token())
     # a PIN before the last eight would have six characters, which it may have
-    # What is said of it outside is what everybody is told: nothing tells who has such access (S07).
+    # The answer is the same for every user: nothing reveals who has such access (S07).
     assert refused == replace(a_denial(Reason.WRONG_PASSCODE), misread=(2,))
     locked = decided(misread, a_token(), failures=LOCKED)
     assert locked == Denied(Reason.LOCKED, "a", misread=(2,))

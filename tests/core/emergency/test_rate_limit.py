@@ -1,4 +1,4 @@
-"""How many codes an operator may be shown within an hour, and who are two people."""
+"""The number of codes that an operator may show within an hour, and when two actors count as two people."""
 
 import pytest
 from hypothesis import given
@@ -71,7 +71,7 @@ def test_never_more_than_the_limit_within_an_hour(ago: list[int], warn: int, lim
 
 @given(st.lists(st.tuples(st.integers(0, HOUR + 60), st.integers(1, 6)), max_size=40))
 def test_s42_each_stretch_above_the_number_in_force_is_told_of_once_at_its_start(acts: list[tuple[int, int]]) -> None:
-    """Whatever the number is at each showing. An hour without one above it ends a stretch."""
+    """At any limit at each shown code. An hour without one above it ends a stretch."""
     now, shown, above, told = NOW, list[int](), list[int](), list[int]()
     for pause, warn in acts:
         now += pause
@@ -93,9 +93,9 @@ PEOPLE = {
     ("user:a", "os:root"): True,
     ("os:root", "user:a"): True,
     ("os:root", "os:root"): False,
-    ("os:alice", "os:bob"): False,  # whoever is root takes any name
+    ("os:alice", "os:bob"): False,  # root can take any name
     ("user:a", "client:c"): True,
-    ("client:c", "user:a"): False,  # a program is nobody
+    ("client:c", "user:a"): False,  # a program is not a person
     ("client:c", "client:d"): False,
     ("client:c", "os:root"): False,
     ("system", "user:a"): False,
@@ -107,5 +107,5 @@ PEOPLE = {
 @pytest.mark.parametrize(("decides", "asked"), PEOPLE)
 def test_s43_who_are_two_people(decides: str, asked: str) -> None:
     assert is_second_person(Actor(decides), asked) is PEOPLE[decides, asked]
-    # whoever is a person either asked for it, or may decide on it
+    # every person either made the request, or may decide on it
     assert is_same_person(Actor(decides), asked) is not PEOPLE[decides, asked] or not is_person(Actor(decides))

@@ -1,4 +1,4 @@
-"""What is said about a sign-in is what the decision does: over states of account and token."""
+"""The explanation of a sign-in agrees with the decision, over states of account and token."""
 
 import itertools
 import re
@@ -59,7 +59,7 @@ def persons(draw: st.DrawFn) -> Person:
 
 
 def succeeds(person: Person, typed: str, *, online: bool = False) -> bool:
-    """Whether the decision lets this in, or asks one more question."""
+    """Return True if the decision grants this, or asks one more challenge."""
     states = tuple(token.state for token in person.tokens)
     reading = read_typed(Secret(typed), online_emergency=online)
     return isinstance(decide(reading, Snapshot(person.account, states), NOW), Granted | Asked)

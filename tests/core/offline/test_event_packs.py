@@ -1,4 +1,4 @@
-"""Which counters of an event-based token a device is given, until when, and when it is given others."""
+"""Event packs: the counters that a device gets for an event-based token, their expiry, and their replacement."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a device may say of itself, and what is taken of it."""
+"""A device's report about itself: the allowed texts, and the parts that the server takes."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a device may be given: which units, in which order, or which sentence says why not."""
+"""Units for a device: which ones, in which order, or which obstacle."""
 
 from dataclasses import replace
 from typing import Any

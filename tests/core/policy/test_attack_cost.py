@@ -1,4 +1,5 @@
-"""What a stolen laptop costs: the figures of spec/offline-day.md, and the weakest thing that a policy lets through."""
+"""The cost of breaking a stolen laptop: the figures of spec/offline-day.md, and the weakest secret that a policy
+allows."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Who may sign in: one decision for each state of account, token and text, and that all of them cost the same."""
+"""Sign-in decisions: one for each state of account, token and text, all at the same cost."""
 
 import time
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What follows a right passcode: the next tokencode, a new PIN, its confirmation; judged on values alone."""
+"""Challenges after a right passcode: the next tokencode, a new PIN, its confirmation; judged on values alone."""
 
 from dataclasses import replace
 
@@ -50,7 +50,7 @@ def a_token(**values: object) -> TokenState:
 
 
 def renewing(**values: object) -> TokenState:
-    """The same, and its PIN has to be changed."""
+    """Return a token with a PIN that must be changed."""
     return a_token(pin_must_change=True, **values)
 
 

@@ -19,7 +19,7 @@ TIMED: dict[str, Callable[[int], Totp | SecurId]] = {
 
 
 def found(token: OtpToken, step: int, last_step: int = 0, now: int = NOW) -> int | None:
-    """What is found when the codes of `step - 1` and `step` are typed."""
+    """Return the step that is found for the codes of `step - 1` and `step`."""
     return find_resync(token, now, last_step, token.code(step - 1), token.code(step))
 
 

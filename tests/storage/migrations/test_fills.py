@@ -1,4 +1,4 @@
-"""What a migration fills in for rows that were there before it."""
+"""Values that migrations fill in for existing rows."""
 
 from collections.abc import Iterator
 
