@@ -1,4 +1,4 @@
-"""House rule of alarms: whoever finds one raises it; nobody only logs it."""
+"""House rule of alarms: code that finds one raises it, and never only logs it."""
 
 import ast
 from pathlib import Path

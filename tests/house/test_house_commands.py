@@ -50,7 +50,7 @@ def test_a_command_of_the_agent_explains_itself(name: str) -> None:
 
 
 def test_no_variable_of_the_commands_is_a_setting_of_the_server() -> None:
-    """Who asks a server from afar must not change how commands here read their settings."""
+    """A user of the remote commands must not change how commands here read their settings."""
     assert not {"SPAREKEY_DATA", "SPAREKEY_SERVER", "SPAREKEY_AS", "SPAREKEY_SERVER_CA"} & {
         setting.variable for setting in SETTINGS.values()
     }

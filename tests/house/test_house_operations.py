@@ -18,7 +18,7 @@ COMMANDS = ROOT / "src" / "sparekey" / "cli" / "server"
 
 
 def use_cases_of(path: Path) -> Iterator[tuple[str, Callable[..., Any]]]:
-    """What a module of commands hands to `server.run`, and what it is called there."""
+    """Yield the use cases that a module of commands hands to `server.run`, with their names there."""
     name = ".".join(path.relative_to(COMMANDS).with_suffix("").parts)
     module = importlib.import_module(f"sparekey.cli.server.{name}")
     tree = ast.parse(path.read_text())

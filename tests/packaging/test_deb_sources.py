@@ -1,6 +1,8 @@
-"""What the Debian packages are made from: exactly what is locked, versions in order, programs that start the right one.
+"""Sources of the Debian packages: exact locked versions, ordered package versions, programs that start the right
+module.
 
 The packages themselves are built by `make deb` and tried in a fresh Debian by `make deb-test`.
+
 """
 
 import ast

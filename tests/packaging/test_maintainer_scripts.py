@@ -1,4 +1,4 @@
-"""What the packages' scripts refuse and say, run with what they call put in its place."""
+"""The packages' scripts: refusals and messages, run with stand-ins for the commands that they call."""
 
 import os
 import subprocess

@@ -77,7 +77,7 @@ JOINED: dict[str, tuple[str, set[str]]] = {
 
 
 def proposed(shell: str, program: Command, typed: str, directory: Path) -> set[str]:
-    """What the shell proposes for the last word of `typed`."""
+    """Return the shell's proposals for the last word of `typed`."""
     script = directory / f"completion.{shell}"
     script.write_text(completion(program, shell), encoding="utf-8")
     driver = DRIVERS[shell].replace("@WORD@", program.path[0].replace("-", "_"))

@@ -1,4 +1,4 @@
-"""What stands on the stage of the story is cleared away, however its end comes."""
+"""The end of the story's stage: everything on it is removed, even after an error."""
 
 import signal
 import subprocess

@@ -43,7 +43,7 @@ def test_the_town_is_worth_a_look(memory_database: Database) -> None:
     assert devices is not None
     assert 0 < passcodes <= devices
 
-    # the record is in the order of time, and whoever signed in was added before
+    # the audit log is in the order of time, and users are added before they sign in
     assert all(before.at <= after.at for before, after in pairwise(rows))
     assert rows[-1].at <= NOW * 1_000_000
     added = {row.account_id: row.id for row in rows if row.action == Action.USER_ADDED}
@@ -51,7 +51,7 @@ def test_the_town_is_worth_a_look(memory_database: Database) -> None:
     assert {row.by for row in list_record(instance, ROOT, by="vpn")} == {"vpn"}
     assert all(row.by != row.actor for row in list_record(instance, ROOT, actions=(Action.SIGN_IN_GRANTED,)))
 
-    # a request waits for a second person, and one of one's own can be tried
+    # a request waits for approval, and visitors can make one of their own
     (waiting,) = list_approvals(instance, admin, now=NOW)
     assert (waiting.state, waiting.decidable) == (ApprovalState.WAITING, True)
     said = Showing("called back")

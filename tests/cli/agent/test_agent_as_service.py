@@ -120,4 +120,4 @@ def test_s66_a_broken_configuration_keeps_the_agent_from_starting(service: Servi
         assert "line 3: sockets is not a setting" in str(failed["message"])
     looked = findings(service.data("doctor", status=1))
     assert not looked["configuration"]["ok"]
-    assert looked["store"]["ok"]  # the rest is looked at all the same
+    assert looked["store"]["ok"]  # the rest is still checked

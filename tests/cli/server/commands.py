@@ -24,7 +24,7 @@ class Said:
 
 @dataclass(frozen=True)
 class Operator:
-    """Somebody at the server's shell."""
+    """An administrator at the server's shell."""
 
     data: Path
 
@@ -36,7 +36,7 @@ class Operator:
         return said
 
     def sees(self, *arguments: str, typed: str = "") -> Said:
-        """The same for people: no JSON."""
+        """Run the command as a person does: no JSON."""
         said = sparekey(*arguments, "--data", str(self.data), typed=typed)
         assert said.code == 0, said
         return said

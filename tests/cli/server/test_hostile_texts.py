@@ -1,4 +1,4 @@
-"""What a device or a program put on record may hold anything; what reaches the terminal is printable."""
+"""Logged texts of devices and programs may contain anything; the terminal gets only printable text."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a command says to do next can be typed as it stands."""
+"""Every command that an output suggests next can be typed unchanged."""
 
 import os
 import pwd
@@ -58,7 +58,7 @@ def test_root_is_told_how_to_run_commands_of_the_service(of_nobody: Path) -> Non
     operator.sees("init")
     for each in (operator.data, *operator.data.rglob("*")):
         os.chown(each, NOBODY, -1)
-    with acting_as(NOBODY):  # no whole command: nobody may not be able to read this program
+    with acting_as(NOBODY):  # no whole command: the user `nobody` may not be able to read this program
         again = Call(data=str(operator.data)).again
     assert again == f"runuser -u nobody -- sparekey --data {operator.data}"
     forgotten = operator.fails("user", "list").words

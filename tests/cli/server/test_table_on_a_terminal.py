@@ -1,4 +1,4 @@
-"""A table where somebody looks at it: its columns line up, and nothing is cut short."""
+"""A table on a terminal: its columns line up, and no text is cut short."""
 
 import re
 import sys

@@ -49,7 +49,7 @@ def test_who_acknowledged_first_is_said(operator: Operator) -> None:
 
 
 def export(operator: Operator, *options: str) -> list[dict[str, object]]:
-    """Nobody serves, so that somebody has to chain."""
+    """Chain the events, as no server runs, and export them."""
     operator.runs("audit", "chain")
     return exported(operator.sees("audit", "export", *options))
 
@@ -90,7 +90,7 @@ def test_the_mail_password_is_not_shown(operator: Operator) -> None:
 
 
 def test_the_doctor_says_what_waits(operator: Operator) -> None:
-    """Nobody serves: what is queued and chained stays where it is."""
+    """No server runs, so that queued and unchained events stay."""
     findings = {row["what"]: row for row in operator.runs("doctor").json["findings"]}
     assert "no mail server is configured" in findings["notices"]["words"]
     assert "no collector is configured" in findings["syslog"]["words"]

@@ -48,7 +48,7 @@ def alice(operator: Operator) -> User:
 
 
 def an_administrator(operator: Operator, login: str) -> Actor:
-    """Somebody else, who may do everything."""
+    """Create another user, who may do everything."""
     with opened(operator) as instance:
         account_id = a_user(instance, login, now=clock_now()).account_id
     return Actor(f"user:{account_id}", (Grant(frozenset(Permission), None),), account_id)
