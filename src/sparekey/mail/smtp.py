@@ -138,4 +138,4 @@ def _failure_of(code: int) -> MailFailure:
 def _first_line(answer: bytes | str) -> str:
     text = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
     line = text.strip().partition("\n")[0][:_LONGEST_ANSWER]
-    return "".join(each if each.isprintable() else "?" for each in line)
+    return "".join(character if character.isprintable() else "?" for character in line)

@@ -46,7 +46,7 @@ def _shown(name: str, value: object) -> object:
     if isinstance(value, Mapping):
         return {str(key): _shown(str(key), each) for key, each in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_shown("", each) for each in value]
+        return [_shown("", character) for character in value]
     return value if isinstance(value, str | int | float | bool | None) else type(value).__name__
 
 

@@ -172,7 +172,7 @@ def _described_operation(operation: Operation) -> Description:
 def _parameter(member: Member, place: str) -> Description:
     schema = values.schema_of(member.kind)
     if place == "query" and "anyOf" in schema:  # what may be null is left out
-        schema = next(each for each in schema["anyOf"] if each.get("type") != "null")
+        schema = next(option for option in schema["anyOf"] if option.get("type") != "null")
     if member.name == "limit":
         schema |= {"minimum": 1, "maximum": MOST_ROWS}
     return {"name": member.name, "in": place, "required": place == "path" or member.needed, "schema": schema}

@@ -80,8 +80,8 @@ def _secret_text(meaning: str, allowed: str) -> Secret[str]:
 def _list(meaning: str, allowed: str, check: Callable[[str], bool]) -> tuple[str, ...]:
     def read(value: object) -> tuple[str, ...]:
         # In the environment: separated by commas.
-        items = [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
-        if not isinstance(items, list) or not all(isinstance(each, str) and check(each) for each in items):
+        items = [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        if not isinstance(items, list) or not all(isinstance(item, str) and check(item) for item in items):
             raise ValueError
         return tuple(items)
 

@@ -19,7 +19,7 @@ class Explained:
     def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ARG002 -- the signature of its base
         """Return the parts of the usage after the name of the command."""
         more = ["COMMAND ..."] if hasattr(self, "list_commands") else []
-        return ["[OPTIONS]", *(placed(each) for each in _arguments(self.params)), *more]
+        return ["[OPTIONS]", *(placed(argument) for argument in _arguments(self.params)), *more]
 
     def get_short_help_str(self, limit: int = 0) -> str:  # noqa: ARG002 -- the signature of its base
         """Return the whole first sentence."""
@@ -28,8 +28,8 @@ class Explained:
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write arguments and options, and the commands of a group."""
-        arguments = [(_name(each), said(each, ctx)[1]) for each in _arguments(self.params)]
-        options = [said(each, ctx) for each in self.params if each.param_type_name == "option"]
+        arguments = [(_name(argument), said(argument, ctx)[1]) for argument in _arguments(self.params)]
+        options = [said(param, ctx) for param in self.params if param.param_type_name == "option"]
         options += [("--help", "Show this message and exit.")]
         for title, rows in (("Arguments", arguments), ("Options", options)):
             if rows:
@@ -40,7 +40,7 @@ class Explained:
 
 
 def _arguments(params: list[Any]) -> list[Any]:
-    return [each for each in params if each.param_type_name == "argument"]
+    return [param for param in params if param.param_type_name == "argument"]
 
 
 def _name(argument: Any) -> str:

@@ -108,7 +108,7 @@ def printable(text: str) -> str:
     """Return the text with every unprintable character escaped as in JSON, even controls that JSON allows."""
     if text.isprintable():
         return text
-    return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
+    return "".join(character if character.isprintable() else json.dumps(character)[1:-1] for character in text)
 
 
 def _cell(value: object) -> str:

@@ -129,9 +129,9 @@ def doctor(ctx: typer.Context) -> None:
 
     call = call_of(ctx)
     findings = examine(call.directory, os.environ, now())
-    rows = [{"what": each.what, "ok": each.ok, "words": each.words} for each in findings]
+    rows = [{"what": finding.what, "ok": finding.ok, "words": finding.words} for finding in findings]
     call.put_list("findings", rows, ["what", "ok", "words"])
-    if not all(each.ok for each in findings):
+    if not all(finding.ok for finding in findings):
         raise typer.Exit(1)
 
 

@@ -200,5 +200,5 @@ def utc(at: int) -> str:
 
 
 def _one_line(text: str) -> str:
-    shown = "".join(each if each.isprintable() else "?" for each in text)
+    shown = "".join(character if character.isprintable() else "?" for character in text)
     return shown if len(shown) <= _LONGEST_FACT else shown[:_LONGEST_FACT] + "..."

@@ -115,11 +115,11 @@ class OnDevice:
 
     def find_data(self, serial: str, now: int) -> HeldData | None:
         """Return the data of a token that is still valid."""
-        return next((each for each in self.data if each.serial == serial and each.ends_at > now), None)
+        return next((code for code in self.data if code.serial == serial and code.ends_at > now), None)
 
     def find_code(self, serial: str, now: int) -> ConfirmedCode | None:
         """Return the code of a token that is still valid; serial "": the passcode."""
-        return next((each for each in self.codes if each.serial == serial and each.not_after > now), None)
+        return next((code for code in self.codes if code.serial == serial and code.not_after > now), None)
 
 
 def explain_offline(person: Person, device: OnDevice, now: int) -> list[Line]:
@@ -138,7 +138,7 @@ def explain_offline(person: Person, device: OnDevice, now: int) -> list[Line]:
             )
         )
     for serial in device.serials:
-        token = next((each for each in person.tokens if each.serial == serial), None)
+        token = next((item for item in person.tokens if item.serial == serial), None)
         if token is not None:
             lines += _token_lines(device, token, now)
     lines += [_passcode_line(person, device, now), _server_down_line(device), *_policy_lines(device)]
@@ -147,7 +147,7 @@ def explain_offline(person: Person, device: OnDevice, now: int) -> list[Line]:
 
 def _passing_line(person: Person, device: OnDevice, now: int) -> Iterator[Line]:
     """Return a line for data that the device still accepts and loses at its next contact."""
-    ended = [each.words for each in passing(person, device, now)]
+    ended = [reason.words for reason in passing(person, device, now)]
     if ended:
         why = f"still accepted until that contact: {'; '.join(ended)}"
         yield Line(Side.OFFLINE, device.words, "until its next contact", RuleResult.WAITS, why, device.words)
@@ -204,30 +204,37 @@ def openings(person: Person, device: OnDevice, now: int) -> list[Opening]:
     """Return the part of `accepted` that lets the user in: an enabled user who has all tokens that are not lost."""
     if device.state.revoked or not person.account.enabled:
         return []
-    states = {each.serial: each.state for each in person.tokens if each.state.unusable(now) is None}
+    states = {token.serial: token.state for token in person.tokens if token.state.unusable(now) is None}
     return [
-        each
-        for each in accepted(person, device, now)
-        if not each.serial or (each.serial in states and not (each.kind == TOKENCODE and states[each.serial].lost))
+        opening
+        for opening in accepted(person, device, now)
+        if not opening.serial
+        or (opening.serial in states and not (opening.kind == TOKENCODE and states[opening.serial].lost))
     ]
 
 
 def passing(person: Person, device: OnDevice, now: int) -> list[Opening]:
     """Return the part of `accepted` that the next contact of the device will end, as the server decides now."""
-    states = {each.serial: each.state for each in person.tokens}
+    states = {token.serial: token.state for token in person.tokens}
     used = [states[serial] for serial in device.serials if serial in states]
     return [
-        each
-        for each in accepted(person, device, now)
+        opening
+        for opening in accepted(person, device, now)
         if ends_at_contact(
-            person.account, device.state, device.policy, used, states.get(each.serial), now, days=each.kind == TOKENCODE
+            person.account,
+            device.state,
+            device.policy,
+            used,
+            states.get(opening.serial),
+            now,
+            days=opening.kind == TOKENCODE,
         )
     ]
 
 
 def offline_ways(person: Person, device: OnDevice, now: int) -> list[str]:
     """Return `openings` as text."""
-    return [each.words for each in openings(person, device, now)]
+    return [opening.words for opening in openings(person, device, now)]
 
 
 def _device_lines(person: Person, device: OnDevice, now: int) -> Iterator[Line]:

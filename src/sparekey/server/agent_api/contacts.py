@@ -95,7 +95,7 @@ def _acknowledgements(service: Service) -> Route:
         asked = decode(api.AcknowledgementRequest, signed.body)
         if len(asked.unit_hashes) > _MOST_HASHES:
             raise BadInput(f"more than {_MOST_HASHES} units at once", "acknowledge them in parts")
-        hashes = [unhex(each, "unit_hashes") for each in asked.unit_hashes]
+        hashes = [unhex(unit_hash, "unit_hashes") for unit_hash in asked.unit_hashes]
         count = await service.contacts.run(_acknowledge, service, signed, hashes)
         return answer(api.AcknowledgementReply(acknowledged=count, server_time=signed.now))
 

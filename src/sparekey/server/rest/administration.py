@@ -33,7 +33,7 @@ Query = Sequence[tuple[str, str]]
 def routes(service: Service) -> list[Route]:
     """Every operation."""
     files = LargeBodyLimit()
-    return [operation_route(each, _handler(service, each, files)) for each in OPERATIONS]
+    return [operation_route(operation, _handler(service, operation, files)) for operation in OPERATIONS]
 
 
 def _handler(service: Service, operation: Operation, files: LargeBodyLimit) -> Callable[[Request], Awaitable[Response]]:

@@ -60,8 +60,8 @@ def report_lost(visit: Visit) -> Reply:
     serial = _serial(visit)
     own = self_service.look(visit.instance, visit.actor, now=visit.now)
     self_service.report_lost(visit.instance, get_session(visit), serial, now=visit.now)
-    others = [each.serial for each in own.tokens if each.serial != serial and each.works(visit.now)]
-    still = "".join(f"Your token {each} still works. " for each in others)
+    others = [token.serial for token in own.tokens if token.serial != serial and token.works(visit.now)]
+    still = "".join(f"Your token {other} still works. " for other in others)
     desk = f"the help desk ({own.help_text})" if own.help_text else "the help desk"
     return Redirect(
         _SIGN_IN,

@@ -54,7 +54,7 @@ def mend(obstacle: Obstacle | None) -> str:
 
 def summary(devices: Sequence[OwnDevice]) -> str:
     """Return a sentence: on how many devices the user could sign in offline, and how."""
-    ready = [each.assessment.readiness for each in devices]
+    ready = [device.assessment.readiness for device in devices]
     with_token, with_code = ready.count(Readiness.TOKENCODE), ready.count(Readiness.EMERGENCY_CODE)
     found = counted(len(ready), "device")
     if with_token == len(ready):

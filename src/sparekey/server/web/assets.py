@@ -28,9 +28,9 @@ class Asset:
 def assets() -> dict[str, Asset]:
     """Return all files of `static` by name."""
     return {
-        each.name: _asset(each.name, each.read_bytes())
-        for each in resources.files("sparekey.server.web").joinpath("static").iterdir()
-        if each.is_file()
+        file.name: _asset(file.name, file.read_bytes())
+        for file in resources.files("sparekey.server.web").joinpath("static").iterdir()
+        if file.is_file()
     }
 
 

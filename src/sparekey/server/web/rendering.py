@@ -62,7 +62,7 @@ def moved_response(sent_on: Redirect) -> Response:
 
 def file_response(sent: Download) -> Response:
     """Return a file to download, never one to display as a page."""
-    name = "".join(each for each in sent.name if each.isalnum() or each in "-_.") or "file"
+    name = "".join(character for character in sent.name if character.isalnum() or character in "-_.") or "file"
     headers = page_headers("") | {"Content-Disposition": f'attachment; filename="{name}"'}
     return Response(sent.content, 200, headers, sent.media_type)
 

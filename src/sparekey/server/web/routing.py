@@ -39,7 +39,7 @@ _BUSY: Final = Conflict("the server is busy", "wait a moment and reload the page
 def routes(service: Service, site: Site) -> list[Route]:
     """A route for each page."""
     files = LargeBodyLimit()
-    return [Route(each.path, _handler(service, site, each, files), methods=[each.method]) for each in site.pages]
+    return [Route(page.path, _handler(service, site, page, files), methods=[page.method]) for page in site.pages]
 
 
 def _handler(

@@ -25,12 +25,12 @@ def list_some(
         found = server.run(alarms.list_alarms, limit=limit, after=after, acknowledged=everything)
     columns = ["id", "last_at", "times", "action", "result", "user", "token", "device", "detail"]
     call.put_list(
-        "alarms", [_members(each) for each in found], [*columns, *(["acknowledged_by"] if everything else [])]
+        "alarms", [_members(alarm) for alarm in found], [*columns, *(["acknowledged_by"] if everything else [])]
     )
     if found and not call.json:
-        for action, words in {each.action: each.words for each in found}.items():
+        for action, words in {alarm.action: alarm.words for alarm in found}.items():
             output.say(f"{action}: {words}")
-        if any(each.acknowledged_at is None for each in found):
+        if any(alarm.acknowledged_at is None for alarm in found):
             output.say(f"To acknowledge an alarm: {call.again} alarm acknowledge ID")
 
 

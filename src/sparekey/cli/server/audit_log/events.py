@@ -90,8 +90,14 @@ def verify(
         public_key = server.instance.keystore.public_key(KeyPurpose.CHECKPOINT)
         findings = verify_record(server.instance.database, public_key, witnesses)
     rows = [
-        {"fault": each.fault.value, "batch": each.batch, "first": each.first, "last": each.last, "words": each.words}
-        for each in findings
+        {
+            "fault": finding.fault.value,
+            "batch": finding.batch,
+            "first": finding.first,
+            "last": finding.last,
+            "words": finding.words,
+        }
+        for finding in findings
     ]
     if call.json:
         output.put_json("audit", {"whole": not rows, "witnesses": len(witnesses), "findings": rows})

@@ -54,13 +54,13 @@ def list_invitations(
     with open_server(call) as server:
         rows = [
             {
-                "name": each.name,
-                "id": each.id,
-                "domain": each.domain,
-                "invited": output.rfc3339(each.created_at),
-                "expires": output.rfc3339(each.expires_at),
+                "name": invitation.name,
+                "id": invitation.id,
+                "domain": invitation.domain,
+                "invited": output.rfc3339(invitation.created_at),
+                "expires": output.rfc3339(invitation.expires_at),
             }
-            for each in server.run(invitations.list_invitations, limit, after, now=now())
+            for invitation in server.run(invitations.list_invitations, limit, after, now=now())
         ]
     call.put_list("invitations", rows, ["name", "id", "domain", "invited", "expires"])
 
@@ -86,7 +86,7 @@ def list_some(
     """List devices by name."""
     call = call_of(ctx)
     with open_server(call) as server:
-        rows = [_members(each) for each in server.run(devices.list_devices, limit, after)]
+        rows = [_members(device) for device in server.run(devices.list_devices, limit, after)]
     call.put_list("devices", rows, ["name", "id", "domain", "enrolled", "last_contact", "revoked"])
 
 
@@ -99,15 +99,15 @@ def show(ctx: typer.Context, name: Name) -> None:
         units = server.run(devices.held_units, view.device_id)
     rows = [
         {
-            "user": each.login,
-            "kind": each.kind,
-            "token": each.serial,
-            "version": each.version or None,
-            "day": output.rfc3339(each.day * DAY_SECONDS)[:10] if each.day else None,  # type: ignore[index] # there is a day
-            "expires": output.rfc3339(each.not_after),
-            "confirmed": output.rfc3339(each.acknowledged_at),
+            "user": unit.login,
+            "kind": unit.kind,
+            "token": unit.serial,
+            "version": unit.version or None,
+            "day": output.rfc3339(unit.day * DAY_SECONDS)[:10] if unit.day else None,  # type: ignore[index] # there is a day
+            "expires": output.rfc3339(unit.not_after),
+            "confirmed": output.rfc3339(unit.acknowledged_at),
         }
-        for each in units
+        for unit in units
     ]
     if call.json:
         output.put_json("device", _members(view) | {"units": rows})
@@ -148,8 +148,8 @@ def stolen(
             devices_stolen.report_stolen, name, reported_by=reported_by, note=note, ticket=ticket, now=moment
         )
     rows = [
-        {"user": each.login, "new_pin": list(each.new_pin), "disabled": list(each.disabled), "codes": each.codes}
-        for each in report.users
+        {"user": user.login, "new_pin": list(user.new_pin), "disabled": list(user.disabled), "codes": user.codes}
+        for user in report.users
     ]
     if call.json:
         before = report.before and vars(report.before) | {"at": output.rfc3339(report.before.at)}

@@ -38,7 +38,7 @@ def list_some(
         "expires_at",
         "decider",
     ]
-    call.put_list("approvals", [_members(each) for each in found], columns)
+    call.put_list("approvals", [_members(approval) for approval in found], columns)
 
 
 @command(app, "approve", "approval approve 5f0c...")

@@ -169,15 +169,15 @@ def _held(ctx: typer.Context, kind: CodeKind, name: str) -> None:
         codes = server.run(emergency.held_codes, kind, name)
     rows: list[dict[str, object]] = [
         {
-            "device": each.device,
-            "device_id": each.device_id,
-            "version": each.version or None,
-            "expires": output.rfc3339(each.not_after or None),
-            "held_since": output.rfc3339(each.held_since or None),
-            "pending": each.pending,
-            "reset": each.reset,
+            "device": code.device,
+            "device_id": code.device_id,
+            "version": code.version or None,
+            "expires": output.rfc3339(code.not_after or None),
+            "held_since": output.rfc3339(code.held_since or None),
+            "pending": code.pending,
+            "reset": code.reset,
         }
-        for each in codes
+        for code in codes
     ]
     call.put_list("held", rows, ["device", "version", "expires", "held_since", "pending", "reset"])
     if not rows:

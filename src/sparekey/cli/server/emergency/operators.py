@@ -18,7 +18,7 @@ def list_some(ctx: typer.Context) -> None:
     call = call_of(ctx)
     with open_server(call) as server:
         found = server.run(rate_limit.list_operators, now=now())
-    rows = [vars(each) | {"lifted_until": output.rfc3339(each.lifted_until)} for each in found.items]
+    rows = [vars(item) | {"lifted_until": output.rfc3339(item.lifted_until)} for item in found.items]
     call.put_list("operators", rows, ["name", "shown", "lifted_until"])
     if found.cut:
         output.say(f"There are more. These {len(found.items)} operators showed the most codes.")

@@ -49,7 +49,7 @@ def list_all(ctx: typer.Context) -> None:
     """List the predefined roles and your own roles."""
     call = call_of(ctx)
     with open_server(call) as server:
-        rows = [_members(each) for each in server.run(roles.list_roles)]
+        rows = [_members(role) for role in server.run(roles.list_roles)]
     call.put_list("roles", rows, ["name", "predefined", "permissions"])
 
 
@@ -59,8 +59,11 @@ def show(ctx: typer.Context, name: Role) -> None:
     call = call_of(ctx)
     with open_server(call) as server:
         found = server.run(roles.show_role, name)
-    held = [{"kind": each.kind, "holder": each.holder, "domain": each.domain} for each in found.grants]
-    shown = held if call.json else [f"{each.holder} in {each.domain}" for each in found.grants]
+    held = [
+        {"kind": held_grant.kind, "holder": held_grant.holder, "domain": held_grant.domain}
+        for held_grant in found.grants
+    ]
+    shown = held if call.json else [f"{held_grant.holder} in {held_grant.domain}" for held_grant in found.grants]
     call.put("role", _members(found.role) | {"granted": shown})
     if found.cut:
         output.say(f"There are more holders. The first {len(found.grants)} are shown.")

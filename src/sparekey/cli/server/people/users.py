@@ -64,7 +64,7 @@ def import_file(
         data = opened.read(LARGEST_FILE + 1)  # more is refused
     with open_server(call) as server:
         report = server.run(import_users, data, now=now(), domain=domain, dry_run=dry_run)
-    refusals = [vars(each) for each in report.refusals]
+    refusals = [vars(refusal) for refusal in report.refusals]
     if refusals and not call.json:
         output.put_table(refusals, ["line", "login", "reason"])
     done = "Would import" if dry_run else "Imported"
@@ -81,7 +81,7 @@ def list_some(
     """List users by login name."""
     call = call_of(ctx)
     with open_server(call) as server:
-        rows = [_members(each) for each in server.run(users.list_users, limit, after)]
+        rows = [_members(user) for user in server.run(users.list_users, limit, after)]
     call.put_list("users", rows, ["login", "name", "domain", "enabled", "locked", "failures"])
 
 
@@ -91,7 +91,7 @@ def show(ctx: typer.Context, login: Login) -> None:
     call = call_of(ctx)
     with open_server(call) as server:
         view = server.run(users.show_user, login)
-        serials = [each.serial for each in server.run(tokens.list_tokens, 1_000, login=login)]
+        serials = [token.serial for token in server.run(tokens.list_tokens, 1_000, login=login)]
     call.put("user", _members(view) | {"tokens": serials})
 
 
@@ -131,7 +131,7 @@ def explain(
     call = call_of(ctx)
     with open_server(call) as server:
         found = server.run(why.explain, login, device or None, now=now())
-    rows = [vars(each) for each in found.lines if call.json or policy or not each.rule.startswith("policy ")]
+    rows = [vars(line) for line in found.lines if call.json or policy or not line.rule.startswith("policy ")]
     if call.json:
         output.put_json("why", {"user": login, "at": output.rfc3339(found.at), "rules": rows})
         return

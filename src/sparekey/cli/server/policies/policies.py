@@ -203,10 +203,10 @@ def _confirmed(run: Callable[[bool], R], yes: bool) -> R:
 
 def _texts(fields: list[str] | None) -> Mapping[str, str]:
     texts = {}
-    for each in fields or ():
-        name, sign, value = each.partition("=")
+    for field in fields or ():
+        name, sign, value = field.partition("=")
         if not sign or name in texts:
-            raise typer.BadParameter(f"{each!r} is not FIELD=VALUE, or the field appears twice")
+            raise typer.BadParameter(f"{field!r} is not FIELD=VALUE, or the field appears twice")
         texts[name] = value
     return texts
 

@@ -47,13 +47,13 @@ def list_some(
     with open_server(call) as server:
         rows = [
             {
-                "name": each.name,
-                "domain": each.domain,
-                "addresses": each.addresses,
-                "expires": output.rfc3339(each.expires_at),
-                "revoked": output.rfc3339(each.revoked_at),
+                "name": client.name,
+                "domain": client.domain,
+                "addresses": client.addresses,
+                "expires": output.rfc3339(client.expires_at),
+                "revoked": output.rfc3339(client.revoked_at),
             }
-            for each in server.run(clients.list_clients, limit, after)
+            for client in server.run(clients.list_clients, limit, after)
         ]
     call.put_list("clients", rows, ["name", "domain", "addresses", "expires", "revoked"])
 

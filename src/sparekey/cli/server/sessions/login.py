@@ -102,7 +102,7 @@ def _answers() -> Callable[[str], Secret[str] | None]:
 
 def _tell(call: Call, answer: Mapping[str, Json], url: str, name: str) -> None:
     if answer["result"] == "ask":
-        members = {each: answer.get(each, "") for each in ("ask", "text", "reply_to")}
+        members = {key: answer.get(key, "") for key in ("ask", "text", "reply_to")}
         call.put("login", {"result": "ask", "server": url, "user": name, **members})
         raise typer.Exit(1)
     at = answer.get("expires_at", 0)

@@ -36,7 +36,9 @@ def import_file(
     password = read_secret("Password of the file") if password_stdin else None
     with open_server(call) as server:
         report = server.run(import_tokens, data, password, now=now(), domain=domain, dry_run=dry_run, progress=_tell)
-    refusals = [{"number": each.number, "serial": each.serial, "reason": each.reason} for each in report.refusals]
+    refusals = [
+        {"number": refusal.number, "serial": refusal.serial, "reason": refusal.reason} for refusal in report.refusals
+    ]
     if refusals and not call.json:
         output.put_table(refusals, ["number", "serial", "reason"])
     done = "Would import" if dry_run else "Imported"

@@ -106,7 +106,7 @@ def list_some(
     """List tokens by serial number. The domain is the one of the token's user, or its own."""
     call = call_of(ctx)
     with open_server(call) as server:
-        rows = [_members(each) for each in server.run(tokens.list_tokens, limit, after, user or None)]
+        rows = [_members(token) for token in server.run(tokens.list_tokens, limit, after, user or None)]
     columns = ["serial", "type", "user", "domain", "with_pin", "pin_set", "enabled", "lost", "expires"]
     call.put_list("tokens", rows, columns)
 

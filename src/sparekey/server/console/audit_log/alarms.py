@@ -18,7 +18,7 @@ _PAGE: Final = 50
 
 def without_commands(text: str) -> str:
     """Return the text of an alarm without sentences that name a command: pages have buttons for that."""
-    return " ".join(each for each in re.split(r"(?<=[.!?]) ", text) if "`" not in each)
+    return " ".join(sentence for sentence in re.split(r"(?<=[.!?]) ", text) if "`" not in sentence)
 
 
 # what `alarms/rows.html` uses

@@ -38,7 +38,7 @@ def manage(visit: Visit) -> Reply:
     wanted = DeviceSearch(query.text("text"), query.text("domain"), query.get("state", ""), query.get("order", ""))
     rows = devices.search_devices(visit.instance, visit.actor, wanted, _PAGE + 1, query.get("after", ""), now=visit.now)
     shown = rows[:_PAGE]
-    users = device_contents.count_users(visit.instance, visit.actor, [each.device_id for each in shown])
+    users = device_contents.count_users(visit.instance, visit.actor, [device.device_id for device in shown])
     return visit.show(
         "devices/manage.html",
         rows=shown,
@@ -67,7 +67,7 @@ def revoke_at_once(visit: Visit) -> Reply:
             title,
             "Revoke",
             visit.url,
-            f"{these}: {', '.join(each.name for each in found)}.",
+            f"{these}: {', '.join(device.name for device in found)}.",
             "The server rejects revoked devices. Each device erases all offline data and codes at its next contact.",
             *_REVOKED,
             crumbs=((back, "Devices"),),

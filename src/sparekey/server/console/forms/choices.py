@@ -11,4 +11,4 @@ def domain_options(visit: Visit, needed: Permission, but: str = "") -> list[tupl
     """Return the security domains in which the visitor has this permission, as value and text, indented by depth;
     `but`: a domain to leave out."""
     found = domains.list_choices(visit.instance, visit.actor, needed)
-    return [(each.name, _DEEPER * each.depth + each.name) for each in found if each.name != but]
+    return [(option.name, _DEEPER * option.depth + option.name) for option in found if option.name != but]

@@ -112,7 +112,7 @@ def assign(visit: Visit) -> Reply:
 
 def _ask_about(visit: Visit, kind: PolicyKind, policy: str | None, preview: Preview, told: list[str]) -> Reply:
     domain = visit.path["name"]
-    stricter = ", ".join(label_of(each).lower() for each in preview.tightened)
+    stricter = ", ".join(label_of(field).lower() for field in preview.tightened)
     sentences = [f"It is stricter than the current policy in these fields: {stricter}."] if stricter else []
     sentences += told
     return ask_first(
@@ -128,8 +128,8 @@ def _ask_about(visit: Visit, kind: PolicyKind, policy: str | None, preview: Prev
 
 def _policy_options(visit: Visit, kind: PolicyKind) -> list[tuple[str, str]]:
     found = policies.list_policies(visit.instance, visit.actor, kind)
-    default = next((each.name for each in found if each.is_default), "")
-    return [(_DEFAULT, f"Always use the default ({default})"), *((each.name, each.name) for each in found)]
+    default = next((option.name for option in found if option.is_default), "")
+    return [(_DEFAULT, f"Always use the default ({default})"), *((option.name, option.name) for option in found)]
 
 
 def _kind(visit: Visit) -> PolicyKind:

@@ -27,7 +27,7 @@ KIND_WORDS: Final = ((HolderKind.USER.value, "A user"), (HolderKind.CLIENT.value
 def manage(visit: Visit) -> Reply:
     """Return the list (Manage Existing)."""
     rows = roles.list_roles(visit.instance, visit.actor)
-    held = Counter(each.role for each in roles.list_grants(visit.instance, visit.actor).items)
+    held = Counter(item.role for item in roles.list_grants(visit.instance, visit.actor).items)
     areas = {role.name: [heading for heading, _ in in_words(role.permissions)] for role in rows}
     return visit.show("roles/manage.html", rows=rows, held=held, areas=areas, everything=len(Permission))
 
@@ -37,14 +37,14 @@ def holders(visit: Visit) -> Reply:
     """Return the role holders."""
     kind, text = _KINDS.get(visit.query.get("kind", "")), visit.query.text("text").casefold()
     found = roles.list_grants(visit.instance, visit.actor, kind)
-    rows = [each for each in found.items if text in f"{each.holder}\n{each.role}\n{each.domain}".casefold()]
+    rows = [item for item in found.items if text in f"{item.holder}\n{item.role}\n{item.domain}".casefold()]
     return visit.show("roles/holders.html", rows=rows, cut=found.cut)
 
 
 @pages.get(":grant", Permission.ROLE_MANAGE)
 def new_grant(visit: Visit) -> Reply:
     """Return the form for a grant; the query may fill in role, holder and domain."""
-    names = [each.name for each in roles.list_roles(visit.instance, visit.actor)]
+    names = [role.name for role in roles.list_roles(visit.instance, visit.actor)]
     return visit.show(
         "roles/grant.html",
         roles=[(name, name) for name in names],
@@ -68,11 +68,11 @@ def grant(visit: Visit) -> Reply:
 def new(visit: Visit) -> Reply:
     """Return the form for a new role. `like`: the role whose permissions are preselected, if the visitor has them."""
     rows, like = roles.list_roles(visit.instance, visit.actor), visit.query.get("like", "")
-    copied = next((each.permissions for each in rows if each.name == like), ())
+    copied = next((row.permissions for row in rows if row.name == like), ())
     ticked = (
         visit.form.all("permission")
         if visit.form
-        else [each for each in copied if visit.actor.may(Permission(each), None)]
+        else [role for role in copied if visit.actor.may(Permission(role), None)]
     )
     return visit.show(
         "roles/edit.html",
@@ -80,7 +80,7 @@ def new(visit: Visit) -> Reply:
         ticked=ticked,
         groups=PERMISSION_GROUPS,
         like=like if copied else "",
-        names=[("", "nothing"), *((each.name, each.name) for each in rows)],
+        names=[("", "nothing"), *((row.name, row.name) for row in rows)],
     )
 
 

@@ -174,7 +174,7 @@ class FieldRow:
 
     @property
     def choices(self) -> list[tuple[str, str]]:
-        return [(each, _chosen(self.field, each)) for each in self.field.choices]
+        return [(choice, _chosen(self.field, choice)) for choice in self.field.choices]
 
     @property
     def control(self) -> str:

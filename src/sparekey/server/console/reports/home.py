@@ -23,7 +23,7 @@ def home(visit: Visit) -> Reply:
     may_see_alarms, may_see_reports = visit.may(Permission.AUDIT_VIEW), visit.may(Permission.REPORT_VIEW)
     found = alarms.list_alarms(visit.instance, visit.actor, limit=_SHOWN + 1) if may_see_alarms else []
     asked = approvals.list_approvals(visit.instance, visit.actor, limit=100, now=visit.now)
-    waiting = [each for each in asked if each.state in (ApprovalState.WAITING, ApprovalState.APPROVED)]
+    waiting = [approval for approval in asked if approval.state in (ApprovalState.WAITING, ApprovalState.APPROVED)]
     counts = counted_so_far(visit.instance, visit.actor, now=visit.now) if may_see_reports else None
     return visit.show(
         "home.html",

@@ -36,10 +36,10 @@ def direct_hit(found: Found, typed: str) -> str | None:
 
 def _everything(found: Found) -> list[tuple[str, tuple[str, ...]]]:
     """Return the address and the names of each match."""
-    users = [(address_of(each.login), (each.login, each.mail, each.name)) for each in found.users]
+    users = [(address_of(user.login), (user.login, user.mail, user.name)) for user in found.users]
     tokens = [
-        (address_of(each.login) if each.login else f"/console/tokens/{quote(each.serial, safe='')}", (each.serial,))
-        for each in found.tokens
+        (address_of(token.login) if token.login else f"/console/tokens/{quote(token.serial, safe='')}", (token.serial,))
+        for token in found.tokens
     ]
-    devices = [(f"/console/devices/{quote(each.device_id, safe='')}", (each.name,)) for each in found.devices]
+    devices = [(f"/console/devices/{quote(device.device_id, safe='')}", (device.name,)) for device in found.devices]
     return [*users, *tokens, *devices]
