@@ -77,8 +77,9 @@ class ShownCode:
 def show(
     instance: Instance, actor: Actor, kind: CodeKind, name: str, device: str | None, showing: Showing, *, now: int
 ) -> ShownCode:
-    """Show the code that this device holds. `name`: serial or login. `device`: None if only one device holds it.
+    """Show the code that this device holds, and log it in the same transaction.
 
+    `name`: serial or login. `device`: None if only one device holds it.
     Raises BadInput, NotFound, NotAllowed, Conflict or ApprovalNeeded.
     """
     verify_showing(showing)
@@ -241,7 +242,10 @@ def history_of(
 
 
 def held_codes(instance: Instance, actor: Actor, kind: CodeKind, name: str) -> list[HeldCode]:
-    """Return the rows of the page, without any code. Raises NotFound or NotAllowed."""
+    """Return the version that each device holds, without the code. Raises NotFound or NotAllowed.
+
+    REST and the command line call this. The page shows an `Overview` (app/emergency/overview.py).
+    """
     with instance.database.read() as connection:
         return list_held(connection, owner_of(connection, actor, kind, name, Permission.EMERGENCY_VIEW))
 
