@@ -3,6 +3,8 @@
 An object outside every domain of the actor is not found: the message is the same as for one that does not exist.
 """
 
+from typing import Final
+
 from sqlalchemy import Connection
 
 from sparekey.app.authorisation import scope_of, verify_may, verify_not_above, verify_somewhere
@@ -20,6 +22,8 @@ from sparekey.storage.sessions import clients
 from sparekey.storage.sessions.clients import Client
 from sparekey.storage.tokens import tokens
 from sparekey.storage.tokens.tokens import AssignedToken, Token
+
+ELSEWHERE: Final = "in another domain"  # the name of a device that does not exist for the actor
 
 
 def get_account(connection: Connection, actor: Actor, login: str, needed: Permission) -> Account:

@@ -1,9 +1,10 @@
 """Data for the page of an emergency code: each device with its obstacles, and general obstacles."""
 
 from sparekey.app.emergency import offline as emergency
+from sparekey.app.emergency.overview import passcode_overview, tokencode_overview
 from sparekey.app.instance import Instance
-from sparekey.app.reports.emergency import passcode_overview, tokencode_overview
-from sparekey.app.reports.why import ELSEWHERE, explain
+from sparekey.app.lookup import ELSEWHERE
+from sparekey.app.reports.why import explain
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.emergency.offline import CodeKind
 from sparekey.core.offline.units import Obstacle

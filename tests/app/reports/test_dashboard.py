@@ -4,11 +4,12 @@ import pytest
 
 from sparekey.app.devices.contents import look_into
 from sparekey.app.instance import Instance
+from sparekey.app.lookup import ELSEWHERE
 from sparekey.app.offline.sync import save_contact
 from sparekey.app.people import users
 from sparekey.app.reports.dashboard import ACTIVITY, Dashboard, list_activity, show_dashboard
 from sparekey.app.reports.reports import readiness
-from sparekey.app.reports.why import ELSEWHERE, explain
+from sparekey.app.reports.why import explain
 from sparekey.app.tokens import tokens
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import BadInput, NotAllowed, NotFound

@@ -8,12 +8,13 @@ from sqlalchemy import event
 
 from sparekey.app.devices import devices
 from sparekey.app.instance import Instance
+from sparekey.app.lookup import ELSEWHERE
 from sparekey.app.offline.sync import save_contact
 from sparekey.app.people import users
 from sparekey.app.people.imports import import_users
 from sparekey.app.policies.policies import assign_policy
 from sparekey.app.reports.reports import ForecastRow, ReportRow, Tally, forecast, readiness
-from sparekey.app.reports.why import ELSEWHERE, explain
+from sparekey.app.reports.why import explain
 from sparekey.app.tokens import tokens
 from sparekey.core.errors import NotAllowed
 from sparekey.core.explain.online import RuleResult, Side

@@ -5,9 +5,10 @@ import pytest
 from sparekey.app.devices import devices
 from sparekey.app.emergency.online import Terms, give_fixed
 from sparekey.app.instance import Instance
+from sparekey.app.lookup import ELSEWHERE
 from sparekey.app.offline.sync import save_contact
 from sparekey.app.people import users
-from sparekey.app.reports.why import ELSEWHERE, explain
+from sparekey.app.reports.why import explain
 from sparekey.app.tokens import tokens
 from sparekey.core.emergency.online import IfAvailable
 from sparekey.core.errors import NotFound

@@ -1,1 +1,1 @@
-"""Emergency codes for the help desk: show, approve, reset, and give online access."""
+"""Emergency codes for the help desk: list, show, approve, reset, and give online access."""

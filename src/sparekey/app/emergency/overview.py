@@ -20,10 +20,9 @@ from sparekey.app.emergency.held import HeldCode
 from sparekey.app.emergency.offline import history_of
 from sparekey.app.emergency.online import AccessView, access_to
 from sparekey.app.instance import MICROSECONDS, Instance
-from sparekey.app.lookup import get_account, get_assigned_token
+from sparekey.app.lookup import ELSEWHERE, get_account, get_assigned_token
 from sparekey.app.obstacles import device_state
 from sparekey.app.policies_in_force import effective_on
-from sparekey.app.reports.why import ELSEWHERE
 from sparekey.app.snapshots import SeedlessToken, seedless_token
 from sparekey.core.emergency.offline import CodeKind
 from sparekey.core.offline.units import DeviceState, Obstacle, code_obstacles

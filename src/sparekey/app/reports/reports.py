@@ -16,9 +16,9 @@ from sqlalchemy import Connection
 
 from sparekey.app.authorisation import verify_somewhere
 from sparekey.app.instance import Instance
+from sparekey.app.lookup import ELSEWHERE
 from sparekey.app.obstacles import device_state
 from sparekey.app.policies_in_force import offline_everywhere, policy_everywhere
-from sparekey.app.reports.why import ELSEWHERE
 from sparekey.app.snapshots import account_state, seedless_token
 from sparekey.core.explain.readiness import Assessment, Held, Readiness, assess, assess_without_device, runs_out
 from sparekey.core.permissions import Actor, Permission

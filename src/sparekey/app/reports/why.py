@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from sparekey.app.authorisation import verify_may
 from sparekey.app.instance import Instance
-from sparekey.app.lookup import get_account, get_device
+from sparekey.app.lookup import ELSEWHERE, get_account, get_device
 from sparekey.app.obstacles import device_state
 from sparekey.app.policies_in_force import effective_in, effective_on
 from sparekey.app.snapshots import online_emergency_state, sign_in_account_state, token_state
@@ -25,8 +25,6 @@ from sparekey.storage.devices.holdings import HeldKind
 from sparekey.storage.people.accounts import Account
 from sparekey.storage.policies import policies
 from sparekey.storage.sign_in import statements as stored
-
-ELSEWHERE = "in another domain"  # the name of a device that does not exist for the actor
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from urllib.parse import quote
 from sparekey.app.emergency import offline as emergency
 from sparekey.app.emergency.approvals import ApprovalNeeded, ApprovalState
 from sparekey.app.emergency.offline import SHOW_PERMISSIONS
+from sparekey.app.emergency.overview import Overview, passcode_overview, tokencode_overview
 from sparekey.app.emergency.showing import Showing
-from sparekey.app.reports.emergency import Overview, passcode_overview, tokencode_overview
 from sparekey.core.emergency.offline import CodeKind
 from sparekey.core.permissions import Permission
 from sparekey.core.plurals import counted
