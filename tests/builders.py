@@ -187,10 +187,10 @@ def submit(
     typed: Secret[str] | None = None,
     *,
     ahead: int = 0,
-    door: SignInInterface = REST,
+    interface: SignInInterface = REST,
 ) -> Outcome:
     """Submit this text for the user at a server interface and return the outcome. None: the right passcode."""
-    return sign_in(instance, door, user.login, user.typed(now, ahead) if typed is None else typed, now).outcome
+    return sign_in(instance, interface, user.login, user.typed(now, ahead) if typed is None else typed, now).outcome
 
 
 def granted(outcome: Outcome) -> Granted:

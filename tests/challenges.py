@@ -18,18 +18,18 @@ NEW_PIN = "9876wxyz"
 
 
 def begin(
-    instance: Instance, user: User, now: int = NOW, typed: str | None = None, *, door: SignInInterface = REST
+    instance: Instance, user: User, now: int = NOW, typed: str | None = None, *, interface: SignInInterface = REST
 ) -> SignInResult:
     """Submit the right passcode, or this one, and return the outcome."""
     text = user.typed(now) if typed is None else Secret(typed)
-    return sign_in(instance, door, user.login, text, now)
+    return sign_in(instance, interface, user.login, text, now)
 
 
 def reply(
-    instance: Instance, user: User, to: SignInResult, text: str, now: int = NOW, *, door: SignInInterface = REST
+    instance: Instance, user: User, to: SignInResult, text: str, now: int = NOW, *, interface: SignInInterface = REST
 ) -> SignInResult:
     """Answer the challenge and return the outcome."""
-    return answer_challenge(instance, door, user.login, name_of(to), Secret(text), now)
+    return answer_challenge(instance, interface, user.login, name_of(to), Secret(text), now)
 
 
 def name_of(verdict: SignInResult) -> Secret[str]:

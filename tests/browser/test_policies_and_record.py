@@ -30,7 +30,7 @@ def auditor(site: Site) -> User:
 def alice(site: Site) -> User:
     user = a_user(site.instance, "alice", pin=PIN, now=clock_now() - 3_600)
     site.filled_device(user, "laptop-alice")
-    submit(site.instance, user, clock_now(), user.wrong(clock_now()), door=REST)
+    submit(site.instance, user, clock_now(), user.wrong(clock_now()), interface=REST)
     return user
 
 

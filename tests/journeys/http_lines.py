@@ -9,7 +9,7 @@ from typing import Any
 from sparekey.wire import agent_api as api
 from sparekey.wire.messages import encode
 from tests.builders import Device
-from tests.server.doors import headers_of
+from tests.server.interfaces import headers_of
 
 REST = "/v1/sign-ins"
 

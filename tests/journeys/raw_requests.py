@@ -34,7 +34,7 @@ def send(port: int, raw: Raw) -> bytes:
         return f"{reply.status} {reply.headers}".encode() + reply.read()
 
 
-def at_the_rest_door(key: str, login: str, typed: str, pin: str) -> Iterator[Raw]:
+def at_the_rest_interface(key: str, login: str, typed: str, pin: str) -> Iterator[Raw]:
     """With a right key and a body that is wrong, with a right body and a key that is wrong."""
     good = json.dumps({"user": login, "passcode": typed}).encode()
     authorised = {"Authorization": f"Bearer {key}"}
@@ -63,7 +63,7 @@ def at_the_rest_door(key: str, login: str, typed: str, pin: str) -> Iterator[Raw
     yield Raw(f"{REST}?passcode={typed}", good, authorised, "GET")
 
 
-def at_the_agent_door(device_id: str, login: str, typed: str, pin: str, enrolment_secret: str) -> Iterator[Raw]:
+def at_the_agent_interface(device_id: str, login: str, typed: str, pin: str, enrolment_secret: str) -> Iterator[Raw]:
     """Not signed, or not by the device; an enrolment that proves nothing."""
     body = json.dumps({"login": login, "passcode": typed, "check": ""}).encode()
     for signature in ("", typed, signing.to_header(pin.encode())):

@@ -1,4 +1,4 @@
-"""A lost token, a code from the help desk in its place, and each rule for when the token turns up; over real doors."""
+"""A lost token, a code from the help desk instead, and each rule for the token's return; over real interfaces."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""S01 with real processes: two servers on one database, 64 parallel submits of one code through both doors."""
+"""S01 with real processes: two servers on one database, 64 parallel submits of one code through both interfaces."""
 
 import asyncio
 from collections.abc import Iterator

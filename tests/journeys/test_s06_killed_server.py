@@ -31,7 +31,7 @@ VARIABLES = {"SPAREKEY_TLS": "off", "SPAREKEY_REFUSAL_FLOOR_MS": "20", "SPAREKEY
 
 
 @dataclass
-class Doors:
+class Interfaces:
     """One server process, and who asks at it."""
 
     stage: Stage
@@ -71,14 +71,14 @@ class Doors:
 
 
 @contextmanager
-def a_server(directory: Path, database: str) -> Iterator[Doors]:
+def a_server(directory: Path, database: str) -> Iterator[Interfaces]:
     with Stage(directory, print) as stage:
         stage.add_variables(VARIABLES)
         create_server(stage.server_data, NewServer(Secret(database)), ROOT, clock.now())
         with an_opened(stage.server_data) as instance:
             user, device = (a_user(instance, pin=PIN, now=clock.now()), a_device(instance, now=clock.now()))
             key = add_client(instance, ROOT, "web", now=clock.now()).reveal()
-            yield Doors(stage, instance, stage.start_server(free_port()), user, device, key)
+            yield Interfaces(stage, instance, stage.start_server(free_port()), user, device, key)
 
 
 def test_s06_counts_survive_kill_9_of_a_worker(postgresql_url: str, tmp_path: Path) -> None:
@@ -90,25 +90,25 @@ def test_s06_counts_survive_kill_9_of_the_server(tmp_path: Path) -> None:
 
 
 def counts_survive(directory: Path, database: str, victim: str) -> None:
-    with a_server(directory, database) as doors:
-        answered = asyncio.run(guess_and_kill(doors, victim))
-        assert account_row(doors.instance, doors.user.login).failures == doors.judged()
-        assert answered <= doors.judged()
-        asyncio.run(guess_again(doors))
-        assert doors.judged() == LIMIT
-        assert account_row(doors.instance, doors.user.login).locked_at is not None
+    with a_server(directory, database) as interfaces:
+        answered = asyncio.run(guess_and_kill(interfaces, victim))
+        assert account_row(interfaces.instance, interfaces.user.login).failures == interfaces.judged()
+        assert answered <= interfaces.judged()
+        asyncio.run(guess_again(interfaces))
+        assert interfaces.judged() == LIMIT
+        assert account_row(interfaces.instance, interfaces.user.login).locked_at is not None
 
 
-async def guess_and_kill(doors: Doors, victim: str) -> int:
+async def guess_and_kill(interfaces: Interfaces, victim: str) -> int:
     """Kills once two guesses were judged; how many were answered until then."""
-    guesses = asyncio.create_task(doors.ask(doors.wrong_passcodes()))
-    await asyncio.to_thread(poll, lambda: doors.judged() >= 2, "two judged guesses")
-    kill_9(doors.server, victim)
+    guesses = asyncio.create_task(interfaces.ask(interfaces.wrong_passcodes()))
+    await asyncio.to_thread(poll, lambda: interfaces.judged() >= 2, "two judged guesses")
+    kill_9(interfaces.server, victim)
     replies = await guesses
     assert not any(reply is not None and reply.is_granted for reply in replies)
     if victim == "all":
-        doors.server.process.wait(timeout=20)
-        doors.server = doors.stage.start_server(doors.server.port)
+        interfaces.server.process.wait(timeout=20)
+        interfaces.server = interfaces.stage.start_server(interfaces.server.port)
     # the answers that came are of judged guesses and, past the limit, of none: they stop at the limit here
     return min(sum(reply is not None and reply.status == 200 for reply in replies), LIMIT)
 
@@ -122,37 +122,37 @@ def kill_9(server: Server, victim: str) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-async def guess_again(doors: Doors) -> None:
+async def guess_again(interfaces: Interfaces) -> None:
     """Once it answers again; after the limit the right passcode is refused, too."""
-    await asyncio.to_thread(poll, lambda: is_listening(doors.server.port), "the server to answer")
+    await asyncio.to_thread(poll, lambda: is_listening(interfaces.server.port), "the server to answer")
     replies: list[Reply | None] = [None]
     while None in replies:  # until the new worker takes over, connections break off
-        replies = await doors.ask(doors.wrong_passcodes())
-    replies += await doors.ask([doors.user.typed(clock.now()).reveal()])
+        replies = await interfaces.ask(interfaces.wrong_passcodes())
+    replies += await interfaces.ask([interfaces.user.typed(clock.now()).reveal()])
     assert [reply for reply in replies if reply is None or reply.is_granted] == []
 
 
 def test_s09_a_database_that_is_gone_lets_nobody_in_until_it_is_back(tmp_path: Path) -> None:
-    with PostgresqlServer() as postgresql, a_server(tmp_path, postgresql.create_database()) as doors:
+    with PostgresqlServer() as postgresql, a_server(tmp_path, postgresql.create_database()) as interfaces:
         now = clock.now()
-        assert granted(doors, doors.user.typed(now).reveal()) == [True, False]
+        assert granted(interfaces, interfaces.user.typed(now).reveal()) == [True, False]
         postgresql.stop()
-        following = doors.user.typed(now + doors.user.totp.interval).reveal()
+        following = interfaces.user.typed(now + interfaces.user.totp.interval).reveal()
         for _ in range(2):
-            replies = asyncio.run(doors.ask([following, following]))
+            replies = asyncio.run(interfaces.ask([following, following]))
             assert {(reply.status, reply.json["error"]) for reply in replies if reply} == {(503, "unavailable")}
             assert len([reply for reply in replies if reply]) == 2
         postgresql.start()
-        poll(lambda: any(granted(doors, following)), "the server to find its database again", 20)
-        assert doors.server.process.poll() is None
+        poll(lambda: any(granted(interfaces, following)), "the server to find its database again", 20)
+        assert interfaces.server.process.poll() is None
 
 
-def granted(doors: Doors, typed: str) -> list[bool]:
+def granted(interfaces: Interfaces, typed: str) -> list[bool]:
     """Try the passcode on the device, then as the program; return whether each was granted."""
 
     async def one_after_the_other() -> list[Reply | None]:
-        line = Line(doors.server.port)
-        replies = [await line.ask(request) for request in doors.by_both([typed, typed])]
+        line = Line(interfaces.server.port)
+        replies = [await line.ask(request) for request in interfaces.by_both([typed, typed])]
         line.close()
         return replies
 

@@ -19,7 +19,7 @@ from sparekey.storage.devices import devices as stored_devices
 from sparekey.storage.sign_in.statements import find_sign_in_account
 from sparekey.wire.enrolment import read_enrolment_code
 from tests.journeys.canaries import files_below, found_in, found_in_files
-from tests.journeys.raw_requests import Raw, at_the_agent_door, at_the_rest_door, send
+from tests.journeys.raw_requests import Raw, at_the_agent_interface, at_the_rest_interface, send
 from tests.journeys.site import DEVICE, Site, a_site, read_state, read_store
 from tools.story.stage import Server
 
@@ -129,8 +129,8 @@ def requests_that_are_wrong(run: Run) -> None:
     device = read_state(site.state_directory).enrolment.device
     secret = run.canaries["enrolment secret"].hex()
     for raw in (
-        *at_the_rest_door(run.key, "alice", site.passcode(), PIN),
-        *at_the_agent_door(device, "alice", site.passcode(), PIN, secret),
+        *at_the_rest_interface(run.key, "alice", site.passcode(), PIN),
+        *at_the_agent_interface(device, "alice", site.passcode(), PIN, secret),
     ):
         assert b"granted" not in run.send(raw)
 

@@ -91,12 +91,12 @@ def test_every_answer_is_as_described(original: Original, count: Count, label: s
 
 def _document(world: World) -> Any:
     """As it is published, but for the token: every request here has the right one."""
-    described = openapi.document(world.doors.app.routes)
+    described = openapi.document(world.interfaces.app.routes)
     for methods in described["paths"].values():
         for operation in methods.values():
             operation.pop("security", None)
     document = schemathesis.openapi.from_dict(dict(described), config=_CONFIG)
-    document.app = world.doors.app
+    document.app = world.interfaces.app
     return document
 
 

@@ -1,4 +1,4 @@
-"""Passcodes of digits only sign in, whatever else they could be read as (S40, at a server door)."""
+"""Passcodes of digits only sign in, whatever else they could be read as (S40, at a server interface)."""
 
 from dataclasses import replace
 

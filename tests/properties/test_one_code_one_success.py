@@ -1,4 +1,4 @@
-"""One tokencode, one success: on two instances, through every door, at the same moment (S01)."""
+"""One tokencode, one success: on two instances, through every interface, at the same moment (S01)."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -46,9 +46,9 @@ def instances(database: Database, database_url: str) -> Iterator[tuple[Instance,
     second.database.close()
 
 
-def doors(instances: tuple[Instance, Instance], user: User) -> list[Submit]:
-    """Every door of each instance; each takes the time at which the right code is submitted."""
-    if user.pin:  # a token without a PIN opens no door of administrators, nor self-service to one
+def interfaces(instances: tuple[Instance, Instance], user: User) -> list[Submit]:
+    """Return every interface of each instance, as functions of the time at which the right code is submitted."""
+    if user.pin:  # a token without a PIN works at no administrators' interface, nor for them at self-service
         roles.grant(instances[0], ROOT, "auditor", HolderKind.USER, user.login, TOP_DOMAIN, now=NOW)
     device = a_device(instances[0])
 
@@ -57,7 +57,7 @@ def doors(instances: tuple[Instance, Instance], user: User) -> list[Submit]:
         return lambda now: here.sign_in(user, now).outcome
 
     def rest(instance: Instance) -> Submit:
-        return lambda now: submit(instance, user, now, door=REST)
+        return lambda now: submit(instance, user, now, interface=REST)
 
     def session(instance: Instance) -> Submit:
         return lambda now: open_session(instance, "192.0.2.7", user.login, user.typed(now), Secret(""), now).outcome
@@ -68,7 +68,7 @@ def doors(instances: tuple[Instance, Instance], user: User) -> list[Submit]:
         )
 
     opened = (agent, rest, self_service, *((session,) if user.pin else ()))
-    return [door(instance) for instance in instances for door in opened]
+    return [interface(instance) for instance in instances for interface in opened]
 
 
 def submit_at_once(pool: ThreadPoolExecutor, ways: list[Submit], now: int) -> list[Outcome]:
@@ -94,8 +94,8 @@ def test_s01_nor_with_a_pin_which_opens_the_doors_of_administrators_too(
 
 
 def play(instances: tuple[Instance, Instance], user: User, rounds: int) -> None:
-    """So many codes, each submitted at every door of both instances at once."""
-    ways = doors(instances, user)
+    """Submit so many codes, each at every interface of both instances at once."""
+    ways = interfaces(instances, user)
     with ThreadPoolExecutor(SUBMITS) as pool:
         for number in range(rounds):
             now = NOW + 30 * number
@@ -113,7 +113,7 @@ def play(instances: tuple[Instance, Instance], user: User, rounds: int) -> None:
 
 def test_s01_a_code_used_at_one_door_is_refused_at_every_other(instances: tuple[Instance, Instance]) -> None:
     user = a_user(instances[0], pin=PIN)
-    ways = doors(instances, user)
+    ways = interfaces(instances, user)
     for number, first in enumerate(ways):
         now = NOW + 30 * number
         granted(first(now))

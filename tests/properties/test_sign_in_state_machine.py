@@ -78,7 +78,7 @@ class Waiting:
 
 
 class SignIns(RuleBasedStateMachine):
-    """One user with a few tokens, at a program's door and on a device."""
+    """One user with a few tokens, at a program's interface and on a device."""
 
     server: Instance  # set for each run: all of its users share it
 
@@ -179,16 +179,16 @@ class SignIns(RuleBasedStateMachine):
         waiting = self.waiting[-1]
         if waiting.of_model.ask == "next-tokencode":
             self.now += 30
-            self.answers_with_a_tokencode(0, 1, other_door=False)
+            self.answers_with_a_tokencode(0, 1, other_interface=False)
         else:
             new = next(pin for pin in PINS if pin not in waiting.of_model.token.pins[:4])
-            self.answers_with_a_pin(0, new, same=True, other_door=False)
+            self.answers_with_a_pin(0, new, same=True, other_interface=False)
 
     @precondition(lambda self: self.waiting)
-    @rule(number=st.integers(0, 5), ahead=st.sampled_from([1, 1, 1, 0, 2]), other_door=flags)
-    def answers_with_a_tokencode(self, number: int, ahead: int, other_door: bool) -> None:
+    @rule(number=st.integers(0, 5), ahead=st.sampled_from([1, 1, 1, 0, 2]), other_interface=flags)
+    def answers_with_a_tokencode(self, number: int, ahead: int, other_interface: bool) -> None:
         waiting = self._waiting(number, "next-tokencode")
-        if waiting is None or self._asks_elsewhere(waiting, other_door and ahead == 0):
+        if waiting is None or self._asks_elsewhere(waiting, other_interface and ahead == 0):
             return
         question = waiting.of_model
         assert question.step is not None
@@ -198,11 +198,14 @@ class SignIns(RuleBasedStateMachine):
         self._judged(question.token, verdict, expected, waiting.on_device)
 
     @rule(
-        number=st.integers(0, 5), pin=st.sampled_from([*PINS, BAD_PIN]), same=flags, other_door=st.just(False) | flags
+        number=st.integers(0, 5),
+        pin=st.sampled_from([*PINS, BAD_PIN]),
+        same=flags,
+        other_interface=st.just(False) | flags,
     )
-    def answers_with_a_pin(self, number: int, pin: str, same: bool, other_door: bool) -> None:
+    def answers_with_a_pin(self, number: int, pin: str, same: bool, other_interface: bool) -> None:
         waiting = self._waiting(number, "new-pin", "confirm-pin")
-        if waiting is None or self._asks_elsewhere(waiting, other_door):
+        if waiting is None or self._asks_elsewhere(waiting, other_interface):
             return
         question = waiting.of_model
         if same and question.pin:

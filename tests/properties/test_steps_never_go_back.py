@@ -10,9 +10,11 @@ from sparekey.app.tokens.tokens import NewToken
 from sparekey.core.sign_in.outcome import Denied, Granted
 from tests.builders import NOW, a_device, a_user, granted, submit, token_row
 
-# (how many seconds later, at a server door or uploaded from a device, seconds that the token's clock jumps)
+# (how many seconds later, at a server interface or uploaded from a device, seconds that the token's clock jumps)
 moves = st.lists(
-    st.tuples(st.integers(0, 200), st.sampled_from(["door", "device"]), st.integers(-40, 40)), min_size=1, max_size=8
+    st.tuples(st.integers(0, 200), st.sampled_from(["interface", "device"]), st.integers(-40, 40)),
+    min_size=1,
+    max_size=8,
 )
 
 
@@ -31,7 +33,7 @@ def test_s02_the_last_step_never_goes_back(
         now += later
         ahead += jump
         step = user.step(now, ahead)
-        if where == "door":
+        if where == "interface":
             outcome = submit(shared_server, user, now, ahead=ahead)
             if isinstance(outcome, Granted):
                 assert outcome.step not in used

@@ -1,4 +1,4 @@
-"""Both doors of a fresh server: in memory where the kind of database is not the point, else on both."""
+"""The interfaces of a fresh server: in memory, or on both databases where the kind of database matters."""
 
 from collections.abc import Iterator
 
@@ -8,22 +8,22 @@ from sparekey.storage import schema
 from sparekey.storage.engine import open_engine
 from sparekey.storage.unit_of_work import Database
 from tests.builders import an_instance
-from tests.server.doors import Doors, doors_of
+from tests.server.interfaces import Interfaces, interfaces_of
 from tests.server.operation_world import Original, World, a_world, an_original
 
 
 @pytest.fixture
-def doors(memory_database: Database) -> Iterator[Doors]:
+def interfaces(memory_database: Database) -> Iterator[Interfaces]:
     """A fresh server in memory."""
-    with doors_of(an_instance(memory_database)) as doors:
-        yield doors
+    with interfaces_of(an_instance(memory_database)) as interfaces:
+        yield interfaces
 
 
 @pytest.fixture
-def any_doors(database: Database) -> Iterator[Doors]:
+def any_interfaces(database: Database) -> Iterator[Interfaces]:
     """A fresh server: the test runs on an SQLite file and on PostgreSQL."""
-    with doors_of(an_instance(database), threads=16) as doors:
-        yield doors
+    with interfaces_of(an_instance(database), threads=16) as interfaces:
+        yield interfaces
 
 
 @pytest.fixture(scope="session")

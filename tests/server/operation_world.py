@@ -54,7 +54,7 @@ from tests.builders import (
     submit,
 )
 from tests.server.asgi import Reply, ask
-from tests.server.doors import Doors, doors_of
+from tests.server.interfaces import Interfaces, interfaces_of
 
 _TOKENS = b"serial,type,seed\nT9,totp,00112233445566778899aabbccddeeff00112233\n"
 INSIDE, OUTSIDE = "Sales", "Support"
@@ -63,16 +63,16 @@ Members = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class World:
-    """The doors of a server, and what is on it: Alice, her token and the laptop that holds her codes are in Sales."""
+    """The interfaces of a server with Alice, her token, and the laptop that holds her codes, all in Sales."""
 
-    doors: Doors
+    interfaces: Interfaces
     alice: User
     spare: str  # serial of an unassigned token
     device_id: str
 
     @property
     def instance(self) -> Instance:
-        return self.doors.instance
+        return self.interfaces.instance
 
     async def ask(self, operation: Operation, members: Members, token: Secret[str] | None, **more: Any) -> Reply:
         """Send the request with these members, in the session of this token."""
@@ -81,7 +81,7 @@ class World:
             path += "?" + "&".join(f"{name}={quote(value)}" for name, value in query)
         headers = {} if token is None else {"Authorization": f"Bearer {token.reveal()}"}
         content = b"" if body is None else json.dumps(body).encode()
-        return await ask(self.doors.app, operation.method, path, content, headers, **more)
+        return await ask(self.interfaces.app, operation.method, path, content, headers, **more)
 
 
 @dataclass(frozen=True)
@@ -122,8 +122,8 @@ def a_world(original: Original) -> Iterator[World]:
     raw.driver_connection.deserialize(original.content)  # type: ignore[union-attr] # of sqlite3
     raw.close()
     try:
-        with doors_of(replace(original.instance, database=database)) as doors:
-            yield World(doors, original.alice, original.spare, original.device_id)
+        with interfaces_of(replace(original.instance, database=database)) as interfaces:
+            yield World(interfaces, original.alice, original.spare, original.device_id)
     finally:
         database.close()
 

@@ -79,7 +79,9 @@ async def visit(world: World, page: Page, token: Secret[str] | None, form: Form 
         if MARK_FIELD not in sent and token is not None:
             sent = marked(token, sent)
         body = urlencode(sent).encode()
-    return await ask(world.doors.app, page.method, more.pop("path", address_of(world, page)), body, headers, **more)
+    return await ask(
+        world.interfaces.app, page.method, more.pop("path", address_of(world, page)), body, headers, **more
+    )
 
 
 def header(reply: Reply, name: str) -> str:

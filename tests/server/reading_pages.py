@@ -11,7 +11,7 @@ from sqlalchemy import event
 from sparekey.secret import Secret
 from sparekey.server.console.site import CONSOLE
 from tests.server.asgi import Reply
-from tests.server.doors import run
+from tests.server.interfaces import run
 from tests.server.operation_world import World
 from tests.server.page_world import visit
 

@@ -15,7 +15,7 @@ from sparekey.server.web.pages import Page
 from sparekey.server.web.rendering import MARK_FIELD
 from tests.builders import User
 from tests.server.asgi import Reply, ask
-from tests.server.doors import Doors, run
+from tests.server.interfaces import Interfaces, run
 
 HOST = "localhost"
 HOME, SIGN_IN = SELF_SERVICE.home, SELF_SERVICE.sign_in
@@ -25,7 +25,7 @@ HOME, SIGN_IN = SELF_SERVICE.home, SELF_SERVICE.sign_in
 class Visitor:
     """A visitor. `token` is the session's, or None if the visitor has not signed in. `address` is the client's."""
 
-    doors: Doors
+    interfaces: Interfaces
     token: Secret[str] | None
     cookie: str = cookies.SELF_SERVICE
     address: str = "192.0.2.7"
@@ -48,7 +48,7 @@ class Visitor:
         return self.post(path, form) if page.changes else self.get(path)
 
     def _asked(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
-        return run(ask(self.doors.app, method, path, body, headers, address=self.address))
+        return run(ask(self.interfaces.app, method, path, body, headers, address=self.address))
 
     def _headers(self) -> dict[str, str]:
         signed_in = {} if self.token is None else {"cookie": f"{self.cookie}={self.token.reveal()}"}
@@ -61,12 +61,12 @@ def placed(page: Page, serial: str, device: str) -> str:
     return re.sub(r"{(\w+)}", lambda found: quote(names[found.group(1)], safe=""), page.path)
 
 
-def signed_in(doors: Doors, user: User) -> Visitor:
+def signed_in(interfaces: Interfaces, user: User) -> Visitor:
     """The user, with a session that began now."""
-    now = doors.now[0]
-    opened = open_session(doors.instance, "192.0.2.7", user.login, user.typed(now), Secret(""), now)
+    now = interfaces.now[0]
+    opened = open_session(interfaces.instance, "192.0.2.7", user.login, user.typed(now), Secret(""), now)
     assert isinstance(opened.outcome, Granted), opened
-    return Visitor(doors, opened.token)
+    return Visitor(interfaces, opened.token)
 
 
 def text_of(reply: Reply) -> str:

@@ -16,7 +16,7 @@ from sparekey.wire import agent_api as api
 from sparekey.wire.messages import encode
 from tests.builders import NOW, ROOT, a_device, a_user, token_row
 from tests.server.asgi import Reply, ask
-from tests.server.doors import Doors, headers_of, is_granted, run
+from tests.server.interfaces import Interfaces, headers_of, is_granted, run
 
 LATER = 120  # seconds: no code of before is right any more, and a signature still is
 
@@ -35,13 +35,13 @@ def slowly(app: ASGIApp, meanwhile: Callable[[], None]) -> ASGIApp:
 
 
 def ask_slowly(
-    doors: Doors, path: str, body: bytes, headers: Mapping[str, str], meanwhile: Callable[[], None]
+    interfaces: Interfaces, path: str, body: bytes, headers: Mapping[str, str], meanwhile: Callable[[], None]
 ) -> Reply:
-    return run(ask(slowly(doors.app, meanwhile), "POST", path, body, headers))
+    return run(ask(slowly(interfaces.app, meanwhile), "POST", path, body, headers))
 
 
-def by_key(doors: Doors) -> Mapping[str, str]:
-    return {"Authorization": f"Bearer {doors.key.reveal()}"}
+def by_key(interfaces: Interfaces) -> Mapping[str, str]:
+    return {"Authorization": f"Bearer {interfaces.key.reveal()}"}
 
 
 def question(user: str, passcode: str) -> bytes:
@@ -49,54 +49,56 @@ def question(user: str, passcode: str) -> bytes:
 
 
 @pytest.mark.parametrize("known", [False, True])
-def test_a_client_that_was_revoked_while_it_sent_asks_nothing(doors: Doors, *, known: bool) -> None:
-    alice = a_user(doors.instance)
+def test_a_client_that_was_revoked_while_it_sent_asks_nothing(interfaces: Interfaces, *, known: bool) -> None:
+    alice = a_user(interfaces.instance)
     if known:
-        run(doors.rest(alice.login, "no passcode"))
+        run(interfaces.rest(alice.login, "no passcode"))
 
     def revoked() -> None:
-        doors.now[0] += LATER
-        revoke_client(doors.instance, ROOT, "web", now=doors.now[0])
+        interfaces.now[0] += LATER
+        revoke_client(interfaces.instance, ROOT, "web", now=interfaces.now[0])
 
     typed = alice.typed(NOW + LATER).reveal()
-    reply = ask_slowly(doors, "/v1/sign-ins", question(alice.login, typed), by_key(doors), revoked)
+    reply = ask_slowly(interfaces, "/v1/sign-ins", question(alice.login, typed), by_key(interfaces), revoked)
     assert reply.status == 401
-    assert token_row(doors.instance, alice.serial).last_step == 0
+    assert token_row(interfaces.instance, alice.serial).last_step == 0
 
 
-def test_a_program_that_sends_slowly_does_not_stop_the_clock(doors: Doors) -> None:
-    alice = a_user(doors.instance)
+def test_a_program_that_sends_slowly_does_not_stop_the_clock(interfaces: Interfaces) -> None:
+    alice = a_user(interfaces.instance)
 
     def later() -> None:
-        doors.now[0] = NOW + LATER
+        interfaces.now[0] = NOW + LATER
 
     body = question(alice.login, alice.typed(NOW).reveal())
-    assert not is_granted(ask_slowly(doors, "/v1/sign-ins", body, by_key(doors), later))
+    assert not is_granted(ask_slowly(interfaces, "/v1/sign-ins", body, by_key(interfaces), later))
 
 
-def test_s28_a_device_that_was_revoked_while_it_sent_is_told_so(doors: Doors) -> None:
-    device = a_device(doors.instance)
+def test_s28_a_device_that_was_revoked_while_it_sent_is_told_so(interfaces: Interfaces) -> None:
+    device = a_device(interfaces.instance)
     body = encode(api.SyncRequest(held=[], checkpoint="", hardware_bound=False))
 
     def revoked() -> None:
-        doors.now[0] += 1
-        revoke(doors.instance, ROOT, device.device_id, now=doors.now[0])
+        interfaces.now[0] += 1
+        revoke(interfaces.instance, ROOT, device.device_id, now=interfaces.now[0])
 
-    reply = ask_slowly(doors, api.SYNC, body, headers_of(device, api.SYNC, body, NOW), revoked)
+    reply = ask_slowly(interfaces, api.SYNC, body, headers_of(device, api.SYNC, body, NOW), revoked)
     assert (reply.status, reply.error) == (403, "revoked")
 
 
-def test_a_device_that_sends_slowly_does_not_stop_the_clock(doors: Doors) -> None:
-    alice, device = a_user(doors.instance), a_device(doors.instance)
+def test_a_device_that_sends_slowly_does_not_stop_the_clock(interfaces: Interfaces) -> None:
+    alice, device = a_user(interfaces.instance), a_device(interfaces.instance)
     body = encode(api.SignInRequest(login=alice.login, passcode=alice.typed(NOW).reveal(), check=""))
 
     def later() -> None:
-        doors.now[0] = NOW + LATER
+        interfaces.now[0] = NOW + LATER
 
-    assert not is_granted(ask_slowly(doors, api.SIGN_INS, body, headers_of(device, api.SIGN_INS, body, NOW), later))
+    assert not is_granted(
+        ask_slowly(interfaces, api.SIGN_INS, body, headers_of(device, api.SIGN_INS, body, NOW), later)
+    )
 
     def much_later() -> None:
-        doors.now[0] += 301
+        interfaces.now[0] += 301
 
-    reply = ask_slowly(doors, api.SIGN_INS, body, headers_of(device, api.SIGN_INS, body, NOW), much_later)
+    reply = ask_slowly(interfaces, api.SIGN_INS, body, headers_of(device, api.SIGN_INS, body, NOW), much_later)
     assert (reply.status, reply.error) == (401, "stale-time")

@@ -1,4 +1,4 @@
-"""Questions through every door: what a program, a device and an administrator see, and that refusals look alike."""
+"""Challenges through every interface: the views of a program, a device and an administrator, and uniform refusals."""
 
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
@@ -13,32 +13,32 @@ from sparekey.storage.unit_of_work import Database
 from tests.builders import NOW, PIN, ROOT, User, a_device, a_user, account_row, an_instance, on_record
 from tests.challenges import NEW_PIN, edit_token_policy, make_suspicious
 from tests.server.asgi import Reply
-from tests.server.doors import Doors, doors_of, is_granted, make_administrator, run
+from tests.server.interfaces import Interfaces, interfaces_of, is_granted, make_administrator, run
 
 FLOOR_MS = 150
-Door = Callable[[User, str, str], Coroutine[Any, Any, Reply]]
+Interface = Callable[[User, str, str], Coroutine[Any, Any, Reply]]
 
 
-def door_of(doors: Doors, name: str) -> Door:
-    """User, text and the question that it answers ("": none), at the REST door, as an administrator or on a device."""
+def interface_of(interfaces: Interfaces, name: str) -> Interface:
+    """Return a function of user, text and challenge ("": none) that asks at this interface."""
     if name == "rest":
-        return lambda user, text, to: doors.rest(user.login, text, reply_to=to)
+        return lambda user, text, to: interfaces.rest(user.login, text, reply_to=to)
     if name in ("session", "console"):
-        ask = doors.session if name == "session" else doors.console
-        return lambda user, text, to: _as_administrator(doors, ask, user, text, to)
+        ask = interfaces.session if name == "session" else interfaces.console
+        return lambda user, text, to: _as_administrator(interfaces, ask, user, text, to)
     if name == "self-service":
-        return lambda user, text, to: doors.self_service(user.login, text, reply_to=to)
-    device = a_device(doors.instance)
-    return lambda user, text, to: doors.sign_in(device, user.login, text, reply_to=to)
+        return lambda user, text, to: interfaces.self_service(user.login, text, reply_to=to)
+    device = a_device(interfaces.instance)
+    return lambda user, text, to: interfaces.sign_in(device, user.login, text, reply_to=to)
 
 
 def _as_administrator(
-    doors: Doors, ask: Callable[..., Coroutine[Any, Any, Reply]], user: User, text: str, to: str
+    interfaces: Interfaces, ask: Callable[..., Coroutine[Any, Any, Reply]], user: User, text: str, to: str
 ) -> Coroutine[Any, Any, Reply]:
-    with doors.instance.database.read() as connection:
+    with interfaces.instance.database.read() as connection:
         is_one = bool(grants_of(connection, user.account_id))
     if not is_one:
-        make_administrator(doors.instance, user.login)
+        make_administrator(interfaces.instance, user.login)
     return ask(user.login, text, reply_to=to)
 
 
@@ -50,14 +50,14 @@ def code_of(user: User, ahead: int = 0) -> str:
 
 
 @both
-def test_a_new_pin_is_chosen_at_the_door(any_doors: Doors, name: str) -> None:
-    user, door = a_user(any_doors.instance, with_pin=True), door_of(any_doors, name)
+def test_a_new_pin_is_chosen_at_the_door(any_interfaces: Interfaces, name: str) -> None:
+    user, interface = a_user(any_interfaces.instance, with_pin=True), interface_of(any_interfaces, name)
 
     async def choose() -> list[Reply]:
-        first = await door(user, code_of(user), "")
-        second = await door(user, "1234", first.json["reply_to"])  # blocked
-        third = await door(user, NEW_PIN, second.json["reply_to"])
-        return [first, second, third, await door(user, NEW_PIN, third.json["reply_to"])]
+        first = await interface(user, code_of(user), "")
+        second = await interface(user, "1234", first.json["reply_to"])  # blocked
+        third = await interface(user, NEW_PIN, second.json["reply_to"])
+        return [first, second, third, await interface(user, NEW_PIN, third.json["reply_to"])]
 
     replies = run(choose())
     assert [reply.status for reply in replies] == [200] * 4
@@ -66,69 +66,69 @@ def test_a_new_pin_is_chosen_at_the_door(any_doors: Doors, name: str) -> None:
     assert "letters or digits" in replies[0].json["text"]
     assert "easy to guess" in replies[1].json["text"]
     assert is_granted(replies[3])
-    any_doors.now[0] = NOW + 30
-    assert is_granted(run(door(user, NEW_PIN + code_of(user, 1), "")))
+    any_interfaces.now[0] = NOW + 30
+    assert is_granted(run(interface(user, NEW_PIN + code_of(user, 1), "")))
 
 
 @both
-def test_the_next_tokencode_is_asked_for_at_the_door(any_doors: Doors, name: str) -> None:
-    user, door = a_user(any_doors.instance, pin=PIN), door_of(any_doors, name)
-    make_suspicious(any_doors.instance, user)
-    question = run(door(user, PIN + code_of(user), ""))
+def test_the_next_tokencode_is_asked_for_at_the_door(any_interfaces: Interfaces, name: str) -> None:
+    user, interface = a_user(any_interfaces.instance, pin=PIN), interface_of(any_interfaces, name)
+    make_suspicious(any_interfaces.instance, user)
+    question = run(interface(user, PIN + code_of(user), ""))
     assert (question.json["result"], question.json["ask"]) == ("ask", "next-tokencode")
-    any_doors.now[0] = NOW + 30
-    assert is_granted(run(door(user, code_of(user, 1), question.json["reply_to"])))
+    any_interfaces.now[0] = NOW + 30
+    assert is_granted(run(interface(user, code_of(user, 1), question.json["reply_to"])))
 
 
 @both
-def test_the_other_door_cannot_answer(doors: Doors, name: str) -> None:
-    user = a_user(doors.instance, pin=PIN)
-    here, there = door_of(doors, name), door_of(doors, "agent" if name == "rest" else "rest")
-    make_suspicious(doors.instance, user)
+def test_the_other_door_cannot_answer(interfaces: Interfaces, name: str) -> None:
+    user = a_user(interfaces.instance, pin=PIN)
+    here, there = interface_of(interfaces, name), interface_of(interfaces, "agent" if name == "rest" else "rest")
+    make_suspicious(interfaces.instance, user)
     to = run(here(user, PIN + code_of(user), "")).json["reply_to"]
-    doors.now[0] = NOW + 30
+    interfaces.now[0] = NOW + 30
     assert run(there(user, code_of(user, 1), to)).json["result"] == "denied"
     assert is_granted(run(here(user, code_of(user, 1), to)))
 
 
-def test_another_program_cannot_answer(doors: Doors) -> None:
-    user = a_user(doors.instance, pin=PIN)
-    make_suspicious(doors.instance, user)
-    to = run(doors.rest(user.login, PIN + code_of(user))).json["reply_to"]
-    with doors_of(doors.instance, client="other") as others:
+def test_another_program_cannot_answer(interfaces: Interfaces) -> None:
+    user = a_user(interfaces.instance, pin=PIN)
+    make_suspicious(interfaces.instance, user)
+    to = run(interfaces.rest(user.login, PIN + code_of(user))).json["reply_to"]
+    with interfaces_of(interfaces.instance, client="other") as others:
         assert run(others.rest(user.login, code_of(user, 1), reply_to=to)).json["result"] == "denied"
-    assert is_granted(run(doors.rest(user.login, code_of(user, 1), reply_to=to)))
+    assert is_granted(run(interfaces.rest(user.login, code_of(user, 1), reply_to=to)))
 
 
 @both
 def test_s07_every_refused_answer_looks_and_takes_the_same(memory_database: Database, name: str) -> None:
-    with doors_of(an_instance(memory_database), floor_ms=FLOOR_MS) as doors:
-        edit_token_policy(doors.instance, {"pin_history": "0"})
-        door = door_of(doors, name)
-        replies = [run(door(user, text, to)) for user, text, to in _refused(doors, door).values()]
-        plain = run(door(a_user(doors.instance), "000000", ""))
+    with interfaces_of(an_instance(memory_database), floor_ms=FLOOR_MS) as interfaces:
+        edit_token_policy(interfaces.instance, {"pin_history": "0"})
+        interface = interface_of(interfaces, name)
+        replies = [run(interface(user, text, to)) for user, text, to in _refused(interfaces, interface).values()]
+        plain = run(interface(a_user(interfaces.instance), "000000", ""))
     seen = {(reply.status, reply.headers, reply.body) for reply in [*replies, plain]}
     assert len(seen) == 1
     assert next(iter(seen))[0] == 200
     # asyncio's timers are a millisecond coarse
     assert min(reply.seconds for reply in replies) > FLOOR_MS / 1000 - 0.002
-    reasons = {row.result for row in on_record(doors.instance, Action.SIGN_IN_DENIED)}
+    reasons = {row.result for row in on_record(interfaces.instance, Action.SIGN_IN_DENIED)}
     # of a token that was lost or disabled meanwhile there is no question any more
     assert {"no-such-question", "wrong-passcode", "pin-not-allowed"} <= reasons
 
 
-def _refused(doors: Doors, door: Door) -> dict[str, tuple[User, str, str]]:
+def _refused(interfaces: Interfaces, interface: Interface) -> dict[str, tuple[User, str, str]]:
     """User, answer and question for every reason of a refusal."""
-    instance = doors.instance
+    instance = interfaces.instance
 
     def question(user: User) -> str:
         make_suspicious(instance, user)
-        name: str = run(door(user, user.pin + code_of(user), "")).json["reply_to"]
+        name: str = run(interface(user, user.pin + code_of(user), "")).json["reply_to"]
         return name
 
     wrong, gone, lost, disabled, other = (a_user(instance, pin=PIN) for _ in range(5))
     names = [question(user) for user in (wrong, gone, lost, disabled)]
-    assert is_granted(run(door(gone, code_of(gone, 1), names[1])))
+    assert is_granted(run(interface(gone, code_of(gone, 1), names[1])))
     set_lost(instance, ROOT, lost.serial, lost=True, now=NOW)
     set_enabled(instance, ROOT, disabled.serial, enabled=False, now=NOW)
     return {
@@ -139,24 +139,24 @@ def _refused(doors: Doors, door: Door) -> dict[str, tuple[User, str, str]]:
         "another user": (other, code_of(other), question(a_user(instance, pin=PIN))),
         "no such user": (replace(other, login="nobody"), code_of(other), "0" * 32),
         "no such question": (other, code_of(other), "no question"),
-        "a PIN too many": (*_third_try(doors, door),),
+        "a PIN too many": (*_third_try(interfaces, interface),),
     }
 
 
-def _third_try(doors: Doors, door: Door) -> tuple[User, str, str]:
-    user = a_user(doors.instance, with_pin=True)
-    to = run(door(user, code_of(user), "")).json["reply_to"]
+def _third_try(interfaces: Interfaces, interface: Interface) -> tuple[User, str, str]:
+    user = a_user(interfaces.instance, with_pin=True)
+    to = run(interface(user, code_of(user), "")).json["reply_to"]
     for _ in range(2):
-        to = run(door(user, "1234", to)).json["reply_to"]
+        to = run(interface(user, "1234", to)).json["reply_to"]
     return user, "1234", to
 
 
 @both
-def test_s06_wrong_answers_lock_at_the_limit(any_doors: Doors, name: str) -> None:
-    user, door = a_user(any_doors.instance, pin=PIN), door_of(any_doors, name)
-    make_suspicious(any_doors.instance, user)
+def test_s06_wrong_answers_lock_at_the_limit(any_interfaces: Interfaces, name: str) -> None:
+    user, interface = a_user(any_interfaces.instance, pin=PIN), interface_of(any_interfaces, name)
+    make_suspicious(any_interfaces.instance, user)
     for _ in range(2):
-        to = run(door(user, PIN + code_of(user), "")).json["reply_to"]
-        assert run(door(user, "000000", to)).json["result"] == "denied"
-    assert account_row(any_doors.instance, user.login).locked_at == NOW
-    assert run(door(user, PIN + code_of(user, 1), "")).json["result"] == "denied"
+        to = run(interface(user, PIN + code_of(user), "")).json["reply_to"]
+        assert run(interface(user, "000000", to)).json["result"] == "denied"
+    assert account_row(any_interfaces.instance, user.login).locked_at == NOW
+    assert run(interface(user, PIN + code_of(user, 1), "")).json["result"] == "denied"

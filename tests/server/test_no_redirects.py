@@ -4,11 +4,11 @@ import pytest
 
 from sparekey.wire import agent_api as api
 from tests.server.asgi import ask
-from tests.server.doors import Doors, run
+from tests.server.interfaces import Interfaces, run
 
 
 @pytest.mark.parametrize("path", ["/v1/sign-ins/", f"{api.SYNC}/", f"{api.TRUST}/"])
-def test_nobody_is_sent_where_the_host_header_says(doors: Doors, path: str) -> None:
-    reply = run(ask(doors.app, "GET" if "trust" in path else "POST", path, b"{}", {"Host": "elsewhere.example"}))
+def test_nobody_is_sent_where_the_host_header_says(interfaces: Interfaces, path: str) -> None:
+    reply = run(ask(interfaces.app, "GET" if "trust" in path else "POST", path, b"{}", {"Host": "elsewhere.example"}))
     assert (reply.status, reply.error) == (404, "no-such-route")
     assert not any(name == b"location" for name, _ in reply.headers)

@@ -7,7 +7,7 @@ from sparekey.core.permissions import SUPER_ADMINISTRATOR
 from sparekey.server.console.site import CONSOLE
 from sparekey.server.paths import is_path, is_text
 from tests.server.asgi import ask
-from tests.server.doors import Doors, run
+from tests.server.interfaces import Interfaces, run
 from tests.server.operation_world import World, an_administrator
 from tests.server.page_world import header, visit
 
@@ -49,9 +49,9 @@ def test_s63_a_page_has_one_address(world: World) -> None:
         assert "alice" not in reply.body.decode(), path
 
 
-def test_s63_so_has_what_programs_ask(doors: Doors) -> None:
+def test_s63_so_has_what_programs_ask(interfaces: Interfaces) -> None:
     for path in ("/agent/v1/s%79nc", "/%61gent/v1/sync", "/agent/v1/x/%2e%2e/sync", "/%761/sign-ins"):
-        assert run(ask(doors.app, "POST", path, b"{}")).status == 404, path
+        assert run(ask(interfaces.app, "POST", path, b"{}")).status == 404, path
 
 
 def test_s63_what_a_path_names_may_have_a_slash_and_no_dots() -> None:

@@ -1,4 +1,4 @@
-"""S03 through the doors: a code that was used is not accepted again in any other spelling."""
+"""S03 through the interfaces: a code that was used is not accepted again in any other spelling."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.builders import NOW, PIN, a_device, a_user
 from tests.server.asgi import Reply
-from tests.server.doors import Doors, is_granted, make_administrator, run
+from tests.server.interfaces import Interfaces, is_granted, make_administrator, run
 
 FULL_WIDTH = str.maketrans("0123456789", "０１２３４５６７８９")
 ARABIC = str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")
@@ -39,34 +39,34 @@ async def at_once(*asked: Coroutine[Any, Any, Reply]) -> list[Reply]:
     return await asyncio.gather(*asked)
 
 
-def test_s03_a_used_code_is_not_accepted_in_another_form(doors: Doors) -> None:
-    device = a_device(doors.instance)
+def test_s03_a_used_code_is_not_accepted_in_another_form(interfaces: Interfaces) -> None:
+    device = a_device(interfaces.instance)
     for pin in ("", PIN):
-        # a token without a PIN opens no door of administrators, nor self-service to one
-        for door in ("device", "rest", "self-service", *(("session", "console") if pin else ())):
-            user = a_user(doors.instance, pin=pin)
+        # a token without a PIN works at no administrators' interface, nor for them at self-service
+        for interface in ("device", "rest", "self-service", *(("session", "console") if pin else ())):
+            user = a_user(interfaces.instance, pin=pin)
             if pin:
-                make_administrator(doors.instance, user.login)
+                make_administrator(interfaces.instance, user.login)
             code = user.totp.code(user.step(NOW))
             ways: dict[str, Callable[..., Coroutine[Any, Any, Reply]]] = {
-                "device": partial(doors.sign_in, device),
-                "rest": doors.rest,
-                "session": doors.session,
-                "console": doors.console,
-                "self-service": doors.self_service,
+                "device": partial(interfaces.sign_in, device),
+                "rest": interfaces.rest,
+                "session": interfaces.session,
+                "console": interfaces.console,
+                "self-service": interfaces.self_service,
             }
-            assert is_granted(run(ways[door](user.login, pin + code)))
+            assert is_granted(run(ways[interface](user.login, pin + code)))
             for spelling in spellings(code):
                 for typed in (pin + spelling, f" {pin}{spelling}"):
                     replies = run(at_once(*(way(user.login, typed) for way in ways.values())))
                     assert not any(map(is_granted, replies)), ascii(typed)
 
 
-def test_s03_a_code_in_another_form_is_not_accepted_at_first_either(doors: Doors) -> None:
-    user = a_user(doors.instance)
+def test_s03_a_code_in_another_form_is_not_accepted_at_first_either(interfaces: Interfaces) -> None:
+    user = a_user(interfaces.instance)
     code = user.totp.code(user.step(NOW))
     outer = {code, f" {code}", f"{code}\n", f"{code}\r\n"}
     for spelling in spellings(code):
         if spelling not in outer:
-            assert not is_granted(run(doors.rest(user.login, spelling))), ascii(spelling)
-    assert is_granted(run(doors.rest(user.login, f" {code}\n")))
+            assert not is_granted(run(interfaces.rest(user.login, spelling))), ascii(spelling)
+    assert is_granted(run(interfaces.rest(user.login, f" {code}\n")))

@@ -9,7 +9,7 @@ from sparekey.core.audit_log.actions import Action
 from sparekey.storage.unit_of_work import Database
 from tests.builders import NOW, PIN, ROOT, User, a_device, a_token, a_user, account_row, an_instance, on_record
 from tests.server.asgi import Reply
-from tests.server.doors import Doors, doors_of, is_granted, make_administrator, run
+from tests.server.interfaces import Interfaces, interfaces_of, is_granted, make_administrator, run
 
 GUESSES = 200
 LIMIT = 5
@@ -21,68 +21,71 @@ def wrong_codes(user: User, count: int) -> list[str]:
     return [user.pin + code for number in range(count + 7) if (code := f"{number:06d}") not in near][:count]
 
 
-def test_s06_at_most_the_limit_of_answers_depends_on_the_guess(any_doors: Doors) -> None:
-    alice, device = a_user(any_doors.instance, pin=PIN), a_device(any_doors.instance)
-    make_administrator(any_doors.instance, alice.login)
+def test_s06_at_most_the_limit_of_answers_depends_on_the_guess(any_interfaces: Interfaces) -> None:
+    alice, device = a_user(any_interfaces.instance, pin=PIN), a_device(any_interfaces.instance)
+    make_administrator(any_interfaces.instance, alice.login)
 
     async def guess_at_once() -> list[Reply]:
         guesses = wrong_codes(alice, GUESSES)
         return await asyncio.gather(
-            *(any_doors.session(alice.login, guess) for guess in guesses[:20]),  # more at once are turned away
-            *(any_doors.self_service(alice.login, guess) for guess in guesses[20:60]),
-            *(any_doors.rest(alice.login, guess) for guess in guesses[60::2]),
-            *(any_doors.sign_in(device, alice.login, guess) for guess in guesses[61::2]),
+            *(any_interfaces.session(alice.login, guess) for guess in guesses[:20]),  # more at once are turned away
+            *(any_interfaces.self_service(alice.login, guess) for guess in guesses[20:60]),
+            *(any_interfaces.rest(alice.login, guess) for guess in guesses[60::2]),
+            *(any_interfaces.sign_in(device, alice.login, guess) for guess in guesses[61::2]),
         )
 
     replies = run(guess_at_once())
     assert not any(is_granted(reply) for reply in replies)
-    rows = on_record(any_doors.instance, Action.SIGN_IN_DENIED)
+    rows = on_record(any_interfaces.instance, Action.SIGN_IN_DENIED)
     judged = [row for row in rows if row.result == "wrong-passcode"]
     assert len(judged) == LIMIT
     assert {row.result for row in rows} == {"wrong-passcode", "locked"}
     assert len([row for row in rows if row.result == "locked"]) == GUESSES - LIMIT
-    assert len(on_record(any_doors.instance, Action.ACCOUNT_LOCKED)) == 1
-    assert not is_granted(run(any_doors.rest(alice.login, alice.typed(NOW).reveal())))
+    assert len(on_record(any_interfaces.instance, Action.ACCOUNT_LOCKED)) == 1
+    assert not is_granted(run(any_interfaces.rest(alice.login, alice.typed(NOW).reveal())))
 
 
-def test_s06_the_right_code_among_wrong_ones_after_the_limit_is_not_told(doors: Doors) -> None:
-    alice = a_user(doors.instance)
+def test_s06_the_right_code_among_wrong_ones_after_the_limit_is_not_told(interfaces: Interfaces) -> None:
+    alice = a_user(interfaces.instance)
     for guess in wrong_codes(alice, LIMIT):
-        run(doors.rest(alice.login, guess))
-    right, wrong = run(doors.rest(alice.login, alice.typed(NOW).reveal())), run(doors.rest(alice.login, "000000"))
+        run(interfaces.rest(alice.login, guess))
+    right, wrong = (
+        run(interfaces.rest(alice.login, alice.typed(NOW).reveal())),
+        run(interfaces.rest(alice.login, "000000")),
+    )
     assert right.body == wrong.body
-    assert unlock(doors.instance, ROOT, alice.login, now=NOW)
-    assert is_granted(run(doors.rest(alice.login, alice.typed(NOW).reveal())))
+    assert unlock(interfaces.instance, ROOT, alice.login, now=NOW)
+    assert is_granted(run(interfaces.rest(alice.login, alice.typed(NOW).reveal())))
 
 
-def test_s06_failures_of_all_tokens_and_doors_count_together(doors: Doors) -> None:
-    one, device = a_user(doors.instance), a_device(doors.instance)
-    make_administrator(doors.instance, one.login)
-    other = a_token(doors.instance, one.login, one.account_id)
+def test_s06_failures_of_all_tokens_and_doors_count_together(interfaces: Interfaces) -> None:
+    one, device = a_user(interfaces.instance), a_device(interfaces.instance)
+    make_administrator(interfaces.instance, one.login)
+    other = a_token(interfaces.instance, one.login, one.account_id)
     guesses = wrong_codes(one, 4)
-    run(doors.self_service(one.login, guesses[0]))
-    run(doors.rest(one.login, guesses[1]))
-    run(doors.sign_in(device, one.login, guesses[2]))
-    run(doors.console(one.login, guesses[3]))
-    assert account_row(doors.instance, one.login).failures == 4
-    run(doors.rest(one.login, "no passcode"))
-    assert account_row(doors.instance, one.login).failures == 4  # no guess was tested
-    run(doors.rest(one.login, wrong_codes(other, 1)[0]))
-    assert account_row(doors.instance, one.login).locked_at == NOW
+    run(interfaces.self_service(one.login, guesses[0]))
+    run(interfaces.rest(one.login, guesses[1]))
+    run(interfaces.sign_in(device, one.login, guesses[2]))
+    run(interfaces.console(one.login, guesses[3]))
+    assert account_row(interfaces.instance, one.login).failures == 4
+    run(interfaces.rest(one.login, "no passcode"))
+    assert account_row(interfaces.instance, one.login).failures == 4  # no guess was tested
+    run(interfaces.rest(one.login, wrong_codes(other, 1)[0]))
+    assert account_row(interfaces.instance, one.login).locked_at == NOW
 
 
 def test_s06_a_rolled_back_count_gives_no_answer_that_depends_on_the_guess(memory_database: Database) -> None:
     instance = an_instance(memory_database)
-    with doors_of(instance) as doors:
+    with interfaces_of(instance) as interfaces:
         alice = a_user(instance)
         right = alice.typed(NOW).reveal()
         _break_audit(memory_database)
-        replies = [run(doors.rest(alice.login, typed)) for typed in (right, *wrong_codes(alice, 9))]
+        replies = [run(interfaces.rest(alice.login, typed)) for typed in (right, *wrong_codes(alice, 9))]
         _mend_audit(memory_database)
         assert len({(reply.status, reply.body) for reply in replies}) == 1
         assert not is_granted(replies[0])
         assert account_row(instance, alice.login).failures == 0
-        assert is_granted(run(doors.rest(alice.login, right)))  # its step was rolled back as well
+        assert is_granted(run(interfaces.rest(alice.login, right)))  # its step was rolled back as well
 
 
 def _break_audit(database: Database) -> None:

@@ -17,7 +17,7 @@ from sparekey.storage.engine import open_engine
 from sparekey.storage.sign_in import statements as stored
 from sparekey.storage.unit_of_work import Database
 from tests.builders import NOW, ROOT, a_user, account_row, an_instance, denied, granted, submit, token_row
-from tests.server.doors import doors_of, is_granted, run
+from tests.server.interfaces import interfaces_of, is_granted, run
 
 IMPATIENT = "200ms"
 
@@ -56,14 +56,16 @@ def impatient(postgresql_url: str) -> Iterator[Database]:
 def test_s06_where_nothing_can_be_counted_the_answer_does_not_depend_on_the_guess(impatient: Database) -> None:
     instance = an_instance(impatient)
     alice = a_user(instance)
-    with doors_of(instance) as doors:
+    with interfaces_of(instance) as interfaces:
         with impatient.write() as busy:
             busy.execute(text("SELECT id FROM account FOR UPDATE"))
-            replies = [run(doors.rest(alice.login, typed.reveal())) for typed in (alice.typed(NOW), alice.wrong(NOW))]
+            replies = [
+                run(interfaces.rest(alice.login, typed.reveal())) for typed in (alice.typed(NOW), alice.wrong(NOW))
+            ]
         assert [reply.status for reply in replies] == [503, 503]
         assert replies[0].body == replies[1].body
         assert account_row(instance, alice.login).failures == 0
-        assert is_granted(run(doors.rest(alice.login, alice.typed(NOW).reveal())))
+        assert is_granted(run(interfaces.rest(alice.login, alice.typed(NOW).reveal())))
 
 
 @pytest.mark.services
@@ -73,16 +75,16 @@ def test_s09_a_connection_that_breaks_under_an_accept_is_no_answer(postgresql_ur
     instance = an_instance(database)
     alice = a_user(instance)
     typed = alice.typed(NOW).reveal()
-    with doors_of(instance) as doors, ThreadPoolExecutor(1) as person:
+    with interfaces_of(instance) as interfaces, ThreadPoolExecutor(1) as person:
         with database.write() as busy:
             busy.execute(text("SELECT id FROM account FOR UPDATE"))
-            answer = person.submit(lambda: run(doors.rest(alice.login, typed)))
+            answer = person.submit(lambda: run(interfaces.rest(alice.login, typed)))
             while not _break_what_waits(database):
                 assert not answer.done()
                 threading.Event().wait(0.01)
             assert answer.result().status == 503
         assert token_row(instance, alice.serial).last_step == 0
-        assert is_granted(run(doors.rest(alice.login, typed)))
+        assert is_granted(run(interfaces.rest(alice.login, typed)))
     database.close()
 
 

@@ -15,59 +15,59 @@ from sparekey.storage.unit_of_work import Database
 from tests.app.sessions.test_passkeys import a_passkey
 from tests.authenticators import PLACE, Authenticator
 from tests.builders import NOW, PIN, ROOT, User, a_user, an_instance, on_record, submit
-from tests.server.doors import BROWSER, Doors, doors_of, make_administrator, run
+from tests.server.interfaces import BROWSER, Interfaces, interfaces_of, make_administrator, run
 
 FLOOR_MS = 150
 
 
 @pytest.fixture
-def floored(memory_database: Database) -> Iterator[Doors]:
-    with doors_of(an_instance(memory_database), floor_ms=FLOOR_MS) as doors:
-        yield doors
+def floored(memory_database: Database) -> Iterator[Interfaces]:
+    with interfaces_of(an_instance(memory_database), floor_ms=FLOOR_MS) as interfaces:
+        yield interfaces
 
 
-def holder(doors: Doors) -> tuple[User, Authenticator]:
-    user = a_user(doors.instance, pin=PIN)
-    make_administrator(doors.instance, user.login)
-    return user, a_passkey(doors.instance, user)
+def holder(interfaces: Interfaces) -> tuple[User, Authenticator]:
+    user = a_user(interfaces.instance, pin=PIN)
+    make_administrator(interfaces.instance, user.login)
+    return user, a_passkey(interfaces.instance, user)
 
 
-def signed(doors: Doors, key: Authenticator, browser: Secret[str] = BROWSER) -> str:
-    return key.get(ask_to_sign_in(doors.instance, PLACE, browser, NOW))
+def signed(interfaces: Interfaces, key: Authenticator, browser: Secret[str] = BROWSER) -> str:
+    return key.get(ask_to_sign_in(interfaces.instance, PLACE, browser, NOW))
 
 
-def attempts(doors: Doors) -> dict[str, str]:
+def attempts(interfaces: Interfaces) -> dict[str, str]:
     """Return the text that a browser shows, for every reason of a refusal."""
-    instance = doors.instance
-    disabled, disabled_key = holder(doors)
-    locked, locked_key = holder(doors)
-    demoted, demoted_key = holder(doors)
-    _, good_key = holder(doors)
+    instance = interfaces.instance
+    disabled, disabled_key = holder(interfaces)
+    locked, locked_key = holder(interfaces)
+    demoted, demoted_key = holder(interfaces)
+    _, good_key = holder(interfaces)
     users.set_enabled(instance, ROOT, disabled.login, enabled=False, now=NOW)
     for _ in range(5):
         submit(instance, locked, NOW, locked.wrong(NOW))
     roles.revoke(instance, ROOT, "auditor", HolderKind.USER, demoted.login, TOP_DOMAIN, now=NOW)
-    used = signed(doors, good_key)
-    run(doors.passkey(used))
-    unverified = signed(doors, good_key)
+    used = signed(interfaces, good_key)
+    run(interfaces.passkey(used))
+    unverified = signed(interfaces, good_key)
     return {
-        "unknown-passkey": signed(doors, Authenticator()),
-        "account-disabled": signed(doors, disabled_key),
-        "locked": signed(doors, locked_key),
-        "out-of-scope": signed(doors, demoted_key),
-        "no-such-question": signed(doors, good_key, Secret("the cookie of another browser")),
+        "unknown-passkey": signed(interfaces, Authenticator()),
+        "account-disabled": signed(interfaces, disabled_key),
+        "locked": signed(interfaces, locked_key),
+        "out-of-scope": signed(interfaces, demoted_key),
+        "no-such-question": signed(interfaces, good_key, Secret("the cookie of another browser")),
         "wrong-passkey": unverified.replace("signature", "signatures"),
     }
 
 
-def test_s07_every_refused_passkey_looks_the_same_and_leaves_at_the_floor(floored: Doors) -> None:
+def test_s07_every_refused_passkey_looks_the_same_and_leaves_at_the_floor(floored: Interfaces) -> None:
     replies = [run(floored.passkey(answer)) for answer in attempts(floored).values()]
     assert len({(reply.status, reply.headers, reply.body) for reply in replies}) == 1
     assert replies[0].json["result"] == "denied"
     assert min(reply.seconds for reply in replies) > FLOOR_MS / 1000 - 0.002
 
 
-def test_s07_every_passkey_refused_at_self_service_looks_the_same_and_leaves_at_the_floor(floored: Doors) -> None:
+def test_s07_every_passkey_refused_at_self_service_looks_the_same_and_leaves_at_the_floor(floored: Interfaces) -> None:
     def signed_there(key: Authenticator, browser: Secret[str] = BROWSER) -> str:
         return key.get(ask_to_sign_in(floored.instance, PLACE, browser, NOW, entrance()))
 
@@ -89,14 +89,14 @@ def test_s07_every_passkey_refused_at_self_service_looks_the_same_and_leaves_at_
     assert run(floored.self_service_passkey(signed_there(good_key))).json["result"] == "granted"
 
 
-def test_s07_the_record_knows_why_a_passkey_was_refused(doors: Doors) -> None:
-    tried = attempts(doors)
-    before = len(on_record(doors.instance, Action.SIGN_IN_DENIED))
+def test_s07_the_record_knows_why_a_passkey_was_refused(interfaces: Interfaces) -> None:
+    tried = attempts(interfaces)
+    before = len(on_record(interfaces.instance, Action.SIGN_IN_DENIED))
     for answer in tried.values():
-        run(doors.passkey(answer))
-    assert [row.result for row in on_record(doors.instance, Action.SIGN_IN_DENIED)][before:] == list(tried)
+        run(interfaces.passkey(answer))
+    assert [row.result for row in on_record(interfaces.instance, Action.SIGN_IN_DENIED)][before:] == list(tried)
 
 
-def test_a_right_passkey_opens_the_console(doors: Doors) -> None:
-    _, key = holder(doors)
-    assert run(doors.passkey(signed(doors, key))).json["result"] == "granted"
+def test_a_right_passkey_opens_the_console(interfaces: Interfaces) -> None:
+    _, key = holder(interfaces)
+    assert run(interfaces.passkey(signed(interfaces, key))).json["result"] == "granted"

@@ -16,7 +16,7 @@ from sparekey.storage import tables
 from sparekey.storage.unit_of_work import Database
 from tests.builders import NOW, PIN, ROOT, Device, User, a_device, a_user, an_instance, on_record
 from tests.server.asgi import Reply
-from tests.server.doors import Doors, doors_of, make_administrator, run
+from tests.server.interfaces import Interfaces, interfaces_of, make_administrator, run
 from tools.counts import Count
 
 FLOOR_MS = 150
@@ -27,20 +27,20 @@ pytestmark = pytest.mark.alone
 
 
 @pytest.fixture
-def floored(memory_database: Database) -> Iterator[Doors]:
-    """The doors with the default floor; the program may ask for Sales only."""
+def floored(memory_database: Database) -> Iterator[Interfaces]:
+    """The interfaces with the default floor; the program may ask for Sales only."""
     instance = an_instance(memory_database)
     add_domain(instance, ROOT, "Sales", now=NOW)
-    with doors_of(instance, floor_ms=FLOOR_MS, domain="Sales") as doors:
-        yield doors
+    with interfaces_of(instance, floor_ms=FLOOR_MS, domain="Sales") as interfaces:
+        yield interfaces
 
 
-def attempts(doors: Doors, *, administrators: bool = False) -> dict[str, tuple[str, str]]:
+def attempts(interfaces: Interfaces, *, administrators: bool = False) -> dict[str, tuple[str, str]]:
     """Login and passcode for every reason of a refusal. The right ones are right but for that reason.
 
     `administrators`: they are, but for the one who is out of scope.
     """
-    instance = doors.instance
+    instance = interfaces.instance
     user, disabled, locked, no_pin, elsewhere = (
         a_user(instance, pin=PIN, domain="Sales"),
         a_user(instance, pin=PIN, domain="Sales"),
@@ -50,7 +50,7 @@ def attempts(doors: Doors, *, administrators: bool = False) -> dict[str, tuple[s
     )
     one_factor = a_user(instance, domain="Sales") if administrators else user
     set_enabled(instance, ROOT, disabled.login, enabled=False, now=NOW)
-    _set_locked(doors, locked)
+    _set_locked(interfaces, locked)
     add_user(instance, ROOT, "tokenless", "Sales", now=NOW)
     if administrators:
         able = (user, disabled, locked, no_pin, one_factor)
@@ -71,25 +71,25 @@ def attempts(doors: Doors, *, administrators: bool = False) -> dict[str, tuple[s
     }
 
 
-def _set_locked(doors: Doors, user: User) -> None:
-    with doors.instance.database.write() as connection:
+def _set_locked(interfaces: Interfaces, user: User) -> None:
+    with interfaces.instance.database.write() as connection:
         connection.execute(
             update(tables.account).where(tables.account.c.id == user.account_id).values(locked_at=NOW, failures=5)
         )
 
 
-def _unlock_all_but_the_locked(doors: Doors) -> None:
+def _unlock_all_but_the_locked(interfaces: Interfaces) -> None:
     """The guesses of this test are not to lock anybody."""
-    with doors.instance.database.write() as connection:
+    with interfaces.instance.database.write() as connection:
         connection.execute(update(tables.account).where(tables.account.c.locked_at.is_(None)).values(failures=0))
 
 
-def of_the_device(doors: Doors, device: Device) -> Ask:
-    return lambda login, passcode: doors.sign_in(device, login, passcode)
+def of_the_device(interfaces: Interfaces, device: Device) -> Ask:
+    return lambda login, passcode: interfaces.sign_in(device, login, passcode)
 
 
-@pytest.mark.parametrize("door", ["rest", "agent", "session", "console", "self-service"])
-def test_s07_every_refusal_looks_and_takes_the_same(floored: Doors, count: Count, door: str) -> None:
+@pytest.mark.parametrize("interface", ["rest", "agent", "session", "console", "self-service"])
+def test_s07_every_refusal_looks_and_takes_the_same(floored: Interfaces, count: Count, interface: str) -> None:
     ways = {
         "rest": floored.rest,
         "agent": of_the_device(floored, a_device(floored.instance)),
@@ -97,8 +97,8 @@ def test_s07_every_refusal_looks_and_takes_the_same(floored: Doors, count: Count
         "console": floored.console,
         "self-service": floored.self_service,
     }
-    ask = ways[door]
-    tried = attempts(floored, administrators=door in ("session", "console"))
+    ask = ways[interface]
+    tried = attempts(floored, administrators=interface in ("session", "console"))
     for _ in range(count(small=1, full=3)):
         replies = run(_interleaved(floored, ask, tried, count(small=3, full=2_000 // len(tried))))
         seen = {(reply.status, reply.headers, reply.body) for of_case in replies.values() for reply in of_case}
@@ -115,7 +115,7 @@ def test_s07_every_refusal_looks_and_takes_the_same(floored: Doors, count: Count
 
 
 async def _interleaved(
-    doors: Doors, ask: Ask, tried: dict[str, tuple[str, str]], rounds: int
+    interfaces: Interfaces, ask: Ask, tried: dict[str, tuple[str, str]], rounds: int
 ) -> dict[str, list[Reply]]:
     """Every case in every round, one attempt each SPACING, whether or not the one before is answered."""
     under_way: list[tuple[str, asyncio.Task[Reply]]] = []
@@ -123,14 +123,14 @@ async def _interleaved(
         for case, (login, passcode) in tried.items():
             under_way.append((case, asyncio.ensure_future(ask(login, passcode))))
             await asyncio.sleep(SPACING)
-            _unlock_all_but_the_locked(doors)
+            _unlock_all_but_the_locked(interfaces)
     replies: dict[str, list[Reply]] = defaultdict(list)
     for case, reply in under_way:
         replies[case].append(await reply)
     return replies
 
 
-def test_s07_the_record_knows_every_reason(floored: Doors) -> None:
+def test_s07_the_record_knows_every_reason(floored: Interfaces) -> None:
     for login, passcode in attempts(floored).values():
         run(floored.rest(login, passcode))
         _unlock_all_but_the_locked(floored)
@@ -149,14 +149,14 @@ def test_s07_the_record_knows_every_reason(floored: Doors) -> None:
     ]
 
 
-def test_s07_only_a_success_is_fast(floored: Doors) -> None:
+def test_s07_only_a_success_is_fast(floored: Interfaces) -> None:
     alice = a_user(floored.instance, domain="Sales")
     granted = run(floored.rest(alice.login, alice.typed(NOW).reveal()))
     assert granted.json["result"] == "granted"
     assert granted.seconds < FLOOR_MS / 1000
 
 
-def test_s07_a_slow_refusal_leaves_at_the_next_multiple(floored: Doors) -> None:
+def test_s07_a_slow_refusal_leaves_at_the_next_multiple(floored: Interfaces) -> None:
     async def late() -> float:
         loop = asyncio.get_running_loop()
         arrived = floored.service.floor.arrival()
@@ -167,12 +167,12 @@ def test_s07_a_slow_refusal_leaves_at_the_next_multiple(floored: Doors) -> None:
     assert 2 * FLOOR_MS / 1000 - 0.002 < run(late()) < 3 * FLOOR_MS / 1000
 
 
-def test_s07_nobody_is_locked_out_through_the_door_of_administrators(doors: Doors) -> None:
+def test_s07_nobody_is_locked_out_through_the_door_of_administrators(interfaces: Interfaces) -> None:
     """Anybody can ask there: who holds no role is refused, and no guess is judged or counted."""
-    alice = a_user(doors.instance)
+    alice = a_user(interfaces.instance)
     for _ in range(9):
-        assert run(doors.session(alice.login, alice.wrong(NOW).reveal())).json["result"] == "denied"
+        assert run(interfaces.session(alice.login, alice.wrong(NOW).reveal())).json["result"] == "denied"
     right = alice.typed(NOW).reveal()
-    assert run(doors.session(alice.login, right)).json["result"] == "denied"
-    assert {row.result for row in on_record(doors.instance, Action.SIGN_IN_DENIED)} == {"out-of-scope"}
-    assert run(doors.rest(alice.login, right)).json["result"] == "granted"
+    assert run(interfaces.session(alice.login, right)).json["result"] == "denied"
+    assert {row.result for row in on_record(interfaces.instance, Action.SIGN_IN_DENIED)} == {"out-of-scope"}
+    assert run(interfaces.rest(alice.login, right)).json["result"] == "granted"

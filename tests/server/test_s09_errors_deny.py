@@ -18,7 +18,7 @@ from sparekey.storage import tables
 from sparekey.storage.unit_of_work import Database
 from tests.builders import NOW, PIN, Device, User, a_device, a_user, on_record, token_row
 from tests.server.asgi import Reply
-from tests.server.doors import Doors, is_granted, make_administrator, run
+from tests.server.interfaces import Interfaces, is_granted, make_administrator, run
 
 
 class BrokenDatabase(Database):
@@ -81,19 +81,19 @@ DAMAGES: dict[str, Callable[[Instance], Instance]] = {
 }
 
 
-def damaged(doors: Doors, damage: Callable[[Instance], Instance]) -> Doors:
+def damaged(interfaces: Interfaces, damage: Callable[[Instance], Instance]) -> Interfaces:
     """Return the same interfaces over a damaged instance."""
-    service = replace(doors.service, instance=damage(doors.instance))
-    return replace(doors, service=service, app=create_application(service))
+    service = replace(interfaces.service, instance=damage(interfaces.instance))
+    return replace(interfaces, service=service, app=create_application(service))
 
 
-def each_door(doors: Doors, device: Device, user: User, typed: str) -> list[Reply]:
+def each_interface(interfaces: Interfaces, device: Device, user: User, typed: str) -> list[Reply]:
     asked = (
-        doors.rest(user.login, typed),
-        doors.sign_in(device, user.login, typed),
-        doors.session(user.login, typed),
-        doors.console(user.login, typed),
-        doors.self_service(user.login, typed),
+        interfaces.rest(user.login, typed),
+        interfaces.sign_in(device, user.login, typed),
+        interfaces.session(user.login, typed),
+        interfaces.console(user.login, typed),
+        interfaces.self_service(user.login, typed),
     )
     return [run(each) for each in asked]
 
@@ -103,71 +103,71 @@ def looks(replies: list[Reply]) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-def test_s09_what_fails_lets_nobody_in(doors: Doors, damage: Callable[[Instance], Instance]) -> None:
-    alice, device = a_user(doors.instance, pin=PIN), a_device(doors.instance)
-    make_administrator(doors.instance, alice.login)
+def test_s09_what_fails_lets_nobody_in(interfaces: Interfaces, damage: Callable[[Instance], Instance]) -> None:
+    alice, device = a_user(interfaces.instance, pin=PIN), a_device(interfaces.instance)
+    make_administrator(interfaces.instance, alice.login)
     typed = alice.typed(NOW).reveal()
-    bob = a_user(doors.instance, pin=PIN)
-    make_administrator(doors.instance, bob.login)
-    usual = each_door(doors, device, bob, "9" + typed[1:])
-    replies = each_door(damaged(doors, damage), device, alice, typed)
+    bob = a_user(interfaces.instance, pin=PIN)
+    make_administrator(interfaces.instance, bob.login)
+    usual = each_interface(interfaces, device, bob, "9" + typed[1:])
+    replies = each_interface(damaged(interfaces, damage), device, alice, typed)
     assert looks(replies) == looks(usual)
-    assert [row.result for row in on_record(doors.instance, Action.SIGN_IN_DENIED)][5:] == ["internal-error"] * 5
-    assert is_granted(run(doors.rest(alice.login, typed)))  # nothing was used up
+    assert [row.result for row in on_record(interfaces.instance, Action.SIGN_IN_DENIED)][5:] == ["internal-error"] * 5
+    assert is_granted(run(interfaces.rest(alice.login, typed)))  # nothing was used up
 
 
-def test_s09_a_hash_that_cannot_be_computed_lets_nobody_in(doors: Doors) -> None:
-    alice, device = a_user(doors.instance, pin=PIN), a_device(doors.instance)
-    make_administrator(doors.instance, alice.login)
-    with doors.instance.database.write() as connection:
+def test_s09_a_hash_that_cannot_be_computed_lets_nobody_in(interfaces: Interfaces) -> None:
+    alice, device = a_user(interfaces.instance, pin=PIN), a_device(interfaces.instance)
+    make_administrator(interfaces.instance, alice.login)
+    with interfaces.instance.database.write() as connection:
         connection.execute(update(tables.token).values(pin_passes=0))
-    for reply in each_door(doors, device, alice, alice.typed(NOW).reveal()):
+    for reply in each_interface(interfaces, device, alice, alice.typed(NOW).reveal()):
         assert (reply.status, reply.json["result"]) == (200, "denied")
 
 
-def test_s09_no_audit_no_accept(doors: Doors) -> None:
-    alice, device = a_user(doors.instance), a_device(doors.instance)
-    make_administrator(doors.instance, alice.login)
+def test_s09_no_audit_no_accept(interfaces: Interfaces) -> None:
+    alice, device = a_user(interfaces.instance), a_device(interfaces.instance)
+    make_administrator(interfaces.instance, alice.login)
     typed = alice.typed(NOW).reveal()
-    with doors.instance.database.write() as connection:
+    with interfaces.instance.database.write() as connection:
         connection.execute(text("CREATE TRIGGER b BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no'); END"))
-    for reply in each_door(doors, device, alice, typed):
+    for reply in each_interface(interfaces, device, alice, typed):
         assert (reply.status, reply.json["result"]) == (200, "denied")
-    with doors.instance.database.write() as connection:
+    with interfaces.instance.database.write() as connection:
         connection.execute(text("DROP TRIGGER b"))
-    assert is_granted(run(doors.rest(alice.login, typed)))
+    assert is_granted(run(interfaces.rest(alice.login, typed)))
 
 
-def test_s09_what_a_success_settles_on_the_device_fails_with_it(doors: Doors) -> None:
-    alice, device = a_user(doors.instance, pin=PIN), a_device(doors.instance)
-    broken = damaged(doors, lambda it: replace(it, vault=BrokenVault(it.vault, seals=False)))
+def test_s09_what_a_success_settles_on_the_device_fails_with_it(interfaces: Interfaces) -> None:
+    alice, device = a_user(interfaces.instance, pin=PIN), a_device(interfaces.instance)
+    broken = damaged(interfaces, lambda it: replace(it, vault=BrokenVault(it.vault, seals=False)))
     typed = alice.typed(NOW).reveal()
     assert not is_granted(run(broken.sign_in(device, alice.login, typed)))
-    assert token_row(doors.instance, alice.serial).last_step < alice.step(NOW)
-    assert is_granted(run(doors.sign_in(device, alice.login, typed)))
+    assert token_row(interfaces.instance, alice.serial).last_step < alice.step(NOW)
+    assert is_granted(run(interfaces.sign_in(device, alice.login, typed)))
 
 
 UNREACHABLE = OperationalError("SELECT 1", {}, OSError("connection refused"))
 
 
 @pytest.mark.parametrize("login", ["alice", "nobody"])
-def test_s09_without_a_database_there_is_no_answer_for_anyone(doors: Doors, login: str) -> None:
-    alice, device = a_user(doors.instance, "alice"), a_device(doors.instance)
-    make_administrator(doors.instance, alice.login)
-    broken = damaged(doors, lambda it: replace(it, database=BrokenDatabase(it.database, read=UNREACHABLE)))
-    for reply in each_door(broken, device, replace(alice, login=login), alice.typed(NOW).reveal()):
+def test_s09_without_a_database_there_is_no_answer_for_anyone(interfaces: Interfaces, login: str) -> None:
+    alice, device = a_user(interfaces.instance, "alice"), a_device(interfaces.instance)
+    make_administrator(interfaces.instance, alice.login)
+    broken = damaged(interfaces, lambda it: replace(it, database=BrokenDatabase(it.database, read=UNREACHABLE)))
+    for reply in each_interface(broken, device, replace(alice, login=login), alice.typed(NOW).reveal()):
         assert (reply.status, "the server is temporarily unavailable" in reply.body.decode().lower()) == (503, True)
         assert "SELECT" not in reply.body.decode()
 
 
-def test_s09_a_clock_that_fails_lets_nobody_in(doors: Doors) -> None:
-    alice, device = a_user(doors.instance), a_device(doors.instance)
-    make_administrator(doors.instance, alice.login)
+def test_s09_a_clock_that_fails_lets_nobody_in(interfaces: Interfaces) -> None:
+    alice, device = a_user(interfaces.instance), a_device(interfaces.instance)
+    make_administrator(interfaces.instance, alice.login)
 
     def no_clock() -> int:
         raise OSError("no clock")
 
-    service = replace(doors.service, now=no_clock)
-    broken = replace(doors, service=service, app=create_application(service))
-    for reply in each_door(broken, device, alice, alice.typed(NOW).reveal()):
+    service = replace(interfaces.service, now=no_clock)
+    broken = replace(interfaces, service=service, app=create_application(service))
+    for reply in each_interface(broken, device, alice, alice.typed(NOW).reveal()):
         assert (reply.status, "an internal error occurred" in reply.body.decode().lower()) == (500, True)

@@ -1,4 +1,4 @@
-"""S28 at the doors: reported at one instance, a stolen device is refused by another at its next request."""
+"""S28 at the interfaces: reported at one instance, a stolen device is refused by another at its next request."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,20 +11,23 @@ from sparekey.storage.engine import open_engine
 from sparekey.storage.unit_of_work import Database
 from sparekey.wire import agent_api as api
 from tests.builders import NOW, PIN, ROOT, a_device, a_user, an_instance
-from tests.server.doors import Doors, doors_of, is_granted, run
+from tests.server.interfaces import Interfaces, interfaces_of, is_granted, run
 
 
 @pytest.fixture
-def instances(database: Database, database_url: str) -> Iterator[tuple[Doors, Doors]]:
-    """The doors of two instances, each with connections of its own to one database."""
+def instances(database: Database, database_url: str) -> Iterator[tuple[Interfaces, Interfaces]]:
+    """The interfaces of two instances, each with connections of its own to one database."""
     first = an_instance(database)
     other = Database(open_engine(database_url))
-    with doors_of(first) as here, doors_of(replace(first, name="two", database=other), client="web-two") as there:
+    with (
+        interfaces_of(first) as here,
+        interfaces_of(replace(first, name="two", database=other), client="web-two") as there,
+    ):
         yield here, there
     other.close()
 
 
-def test_s28_no_instance_accepts_a_stolen_device(instances: tuple[Doors, Doors]) -> None:
+def test_s28_no_instance_accepts_a_stolen_device(instances: tuple[Interfaces, Interfaces]) -> None:
     here, there = instances
     alice, device = a_user(here.instance, pin=PIN), a_device(here.instance)
     assert is_granted(run(there.sign_in(device, alice.login, alice.typed(NOW).reveal())))
@@ -36,7 +39,7 @@ def test_s28_no_instance_accepts_a_stolen_device(instances: tuple[Doors, Doors])
         api.UNITS: api.UnitRequest(user=alice.account_id, kind="emergency-passcode", token="", day=0, generation=NOW),
         api.ACKNOWLEDGEMENTS: api.AcknowledgementRequest(unit_hashes=[]),
     }
-    for doors in (there, here):
+    for interfaces in (there, here):
         for path, message in requests.items():
-            reply = run(doors.signed(device, path, message))
+            reply = run(interfaces.signed(device, path, message))
             assert (reply.status, reply.error) == (403, "revoked"), path

@@ -10,7 +10,7 @@ from sparekey.core.permissions import SUPER_ADMINISTRATOR
 from sparekey.secret import Secret
 from sparekey.server.console.site import CONSOLE
 from sparekey.server.web.pages import Page
-from tests.server.doors import run
+from tests.server.interfaces import run
 from tests.server.operation_world import OUTSIDE, World, an_administrator
 from tests.server.page_world import address_of, visit
 

@@ -35,7 +35,7 @@ from sparekey.wire.events import OfflineEvent
 from tests.builders import LIGHT, NOW, PIN, ROOT, Device, a_device, a_user, an_instance, granted
 from tests.clean_databases import CleanDatabases
 from tests.server.asgi import Reply, ask
-from tests.server.doors import doors_of, run
+from tests.server.interfaces import interfaces_of, run
 from tests.server.operation_world import INSIDE, OUTSIDE, World, an_administrator, request_of
 from tests.server.page_world import address_of
 from tests.server.self_service_visitor import placed
@@ -76,7 +76,7 @@ class Strict:
             body = f"{MARK_FIELD}={cookies.new_mark(token)}&{sent}".encode()
         elif sent:
             path += f"?{sent}"
-        reply = run(ask(self.world.doors.app, page.method, path, body, headers))
+        reply = run(ask(self.world.interfaces.app, page.method, path, body, headers))
         if reply.status == 303 and site.sign_in in str(reply.headers) and cookies.SAID not in str(reply.headers):
             del self.tokens[site.name]  # what was done before ended it
             return self.asks(site, page, sent, path)
@@ -98,8 +98,8 @@ def strict(clean_databases: CleanDatabases) -> Iterator[Strict]:
         device = a_device(instance, "laptop", domain=INSIDE)
         granted(device.sign_in(alice, NOW).outcome)
         add_client(instance, ROOT, "crm", INSIDE, now=NOW)
-        with doors_of(instance) as doors:
-            yield Strict(World(doors, alice, a_user(instance, domain=INSIDE).serial, device.device_id), device)
+        with interfaces_of(instance) as interfaces:
+            yield Strict(World(interfaces, alice, a_user(instance, domain=INSIDE).serial, device.device_id), device)
 
 
 def fields_of(page: Page) -> list[str]:
@@ -159,7 +159,7 @@ def test_programs_are_refused_alike(strict: Strict) -> None:
 
 
 def test_devices_are_refused_alike(strict: Strict) -> None:
-    doors, device, huge = strict.world.doors, strict.device, 2**53 - 1
+    interfaces, device, huge = strict.world.interfaces, strict.device, 2**53 - 1
     alice, token = strict.world.alice.account_id, strict.world.alice.token_id
     for text in ("\x00", "a\x00", "\ud800", "x" * 4_096):
         event = OfflineEvent(
@@ -196,10 +196,10 @@ def test_devices_are_refused_alike(strict: Strict) -> None:
             ),
         ):
             body = json.dumps(asdict(message)).encode()
-            reply = run(doors.signed(device, path, body))
+            reply = run(interfaces.signed(device, path, body))
             assert reply.status < 500, (path, repr(text)[:9], reply)
     for text in ("\x00", "\ud800"):
         for path in ("/v1/sign-ins", "/v1/sessions"):
             body = json.dumps({"user": text, "passcode": text, "reply_to": text}).encode()
-            reply = run(ask(doors.app, "POST", path, body, {"authorization": f"Bearer {doors.key.reveal()}"}))
+            reply = run(ask(interfaces.app, "POST", path, body, {"authorization": f"Bearer {interfaces.key.reveal()}"}))
             assert (reply.status, reply.json.get("result")) in ((200, "denied"), (400, None)), reply

@@ -56,7 +56,7 @@ def test_by_whom(instance: Instance, alice: User) -> None:
 
 
 def test_by_whom_as_lists_show_it(instance: Instance, alice: User) -> None:
-    submit(instance, alice, NOW, door=SignInInterface("self:192.0.2.7"))
+    submit(instance, alice, NOW, interface=SignInInterface("self:192.0.2.7"))
     users.set_enabled(instance, ROOT, "alice", enabled=False, now=NOW)
     assert Action.USER_DISABLED in actions(instance, by=ROOT.name.removeprefix("os:"))
     assert actions(instance, by="192.0.2.7") == [Action.SIGN_IN_GRANTED]
@@ -70,7 +70,7 @@ def test_who_is_here_goes_before_who_acted_on_the_server_itself(instance: Instan
 
 
 def test_nobody_elsewhere_is_found_by_name(instance: Instance, alice: User) -> None:
-    submit(instance, alice, NOW, door=SignInInterface("self:192.0.2.7"))
+    submit(instance, alice, NOW, interface=SignInInterface("self:192.0.2.7"))
     add_domain(instance, ROOT, "Elsewhere", now=NOW)
     user, stranger = an_administrator(instance, ("domain administrator", "Elsewhere"), domain="Elsewhere")
     with pytest.raises(NotFound, match="no event of an actor"):
@@ -95,7 +95,7 @@ def test_by_a_time_that_no_column_holds(instance: Instance, alice: User, beyond:
 def test_how_far_it_is_chained(instance: Instance, alice: User, tmp_path: Path) -> None:
     assert chain_state(instance, ROOT).batch == 0
     chain(instance.database, instance.keystore, CheckpointFile(tmp_path / "checkpoint"), NOW)
-    submit(instance, alice, NOW, door=REST)
+    submit(instance, alice, NOW, interface=REST)
     state = chain_state(instance, ROOT)
     assert (state.batch, state.signed_at, state.waiting) == (1, NOW, 1)
 

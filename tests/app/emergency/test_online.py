@@ -81,7 +81,7 @@ def enter(server: Instance, user: User, code: str, now: int = NOW) -> Granted | 
     return outcome
 
 
-# The codes at a door
+# The codes at an interface
 
 
 def test_a_fixed_code_works_again_and_again_until_it_expires(any_server: Instance) -> None:

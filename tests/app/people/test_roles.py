@@ -247,7 +247,7 @@ def test_s63_the_last_super_administrator_keeps_a_token(any_server: Instance, ho
     with pytest.raises(NotAllowed, match="no super administrator who can sign in"):
         TOKEN_ENDS[how](any_server, chief.serial)
     assert show_token(any_server, ROOT, chief.serial).enabled
-    a_token(any_server, chief.login, chief.account_id)  # without a PIN it opens no door of administrators
+    a_token(any_server, chief.login, chief.account_id)  # without a PIN it works at no administrators' interface
     with pytest.raises(NotAllowed, match="no super administrator who can sign in"):
         TOKEN_ENDS[how](any_server, chief.serial)
     a_token(any_server, chief.login, chief.account_id, pin=PIN)

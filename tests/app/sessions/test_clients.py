@@ -1,4 +1,4 @@
-"""API clients: whose key opens which door, from where, and until when."""
+"""API clients: the interface, the addresses and the lifetime of a key."""
 
 import hashlib
 
@@ -27,11 +27,11 @@ HERE = "192.0.2.7"
 
 def test_a_key_opens_its_door(any_server: Instance) -> None:
     key = add_client(any_server, ROOT, "web", now=NOW)
-    door = find_client_interface(any_server, key, HERE, NOW)
-    assert door is not None
-    granted(submit(any_server, a_user(any_server), NOW, door=door))
+    interface = find_client_interface(any_server, key, HERE, NOW)
+    assert interface is not None
+    granted(submit(any_server, a_user(any_server), NOW, interface=interface))
     (row,) = on_record(any_server, Action.SIGN_IN_GRANTED)
-    assert row.actor == door.actor
+    assert row.actor == interface.actor
     assert row.actor.startswith("client:")
     (view,) = list_clients(any_server, ROOT)
     assert (view.name, view.domain, view.addresses, view.expires_at, view.revoked_at) == (
@@ -66,12 +66,12 @@ def test_another_key_opens_none(server: Instance, wrong: str) -> None:
 def test_only_users_of_its_domain_and_below_exist_for_a_client(any_server: Instance) -> None:
     for name, parent in (("Branch", TOP_DOMAIN), ("Office", "Branch"), ("Other", TOP_DOMAIN)):
         add_domain(any_server, ROOT, name, parent, now=NOW)
-    door = find_client_interface(any_server, add_client(any_server, ROOT, "web", "Branch", now=NOW), HERE, NOW)
-    assert door
+    interface = find_client_interface(any_server, add_client(any_server, ROOT, "web", "Branch", now=NOW), HERE, NOW)
+    assert interface
     for domain in ("Branch", "Office"):
-        granted(submit(any_server, a_user(any_server, domain=domain), NOW, door=door))
+        granted(submit(any_server, a_user(any_server, domain=domain), NOW, interface=interface))
     for domain in ("Other", TOP_DOMAIN):
-        refused = denied(submit(any_server, a_user(any_server, domain=domain), NOW, door=door))
+        refused = denied(submit(any_server, a_user(any_server, domain=domain), NOW, interface=interface))
         assert refused.reason is Reason.OUT_OF_SCOPE
 
 

@@ -1,4 +1,4 @@
-"""Passkeys of administrators: added within a session, used once per question, refused by the rules of every door."""
+"""Passkeys of administrators: added within a session, used once per challenge, refused by every interface's rules."""
 
 import json
 from collections.abc import Callable

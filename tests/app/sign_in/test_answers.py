@@ -191,7 +191,7 @@ def test_s05_a_token_that_was_away_for_a_moment_is_asked_anew(any_server: Instan
 
 
 def _in_an_emergency(server: Instance, kind: str) -> tuple[User, str]:
-    """A user and a code that may be typed after the PIN at a server door."""
+    """A user and a code that may be typed after the PIN at a server interface."""
     user = a_user(server, pin=PIN)
     if kind == "offline":
         a_filled_device(server, user)
@@ -352,12 +352,12 @@ def test_expired_questions_of_a_user_go_with_their_next_one(server: Instance) ->
 
 
 @pytest.mark.parametrize(
-    "door", [SignInInterface("client:other"), SignInInterface("device:other", "other"), SignInInterface("os:root")]
+    "interface", [SignInInterface("client:other"), SignInInterface("device:other", "other"), SignInInterface("os:root")]
 )
-def test_only_the_door_that_asked_may_answer(server: Instance, door: SignInInterface) -> None:
+def test_only_the_door_that_asked_may_answer(server: Instance, interface: SignInInterface) -> None:
     user = a_suspicious_user(server)
     question = begin(server, user)
-    stranger = reply(server, user, question, next_code(user), NEXT, door=door)
+    stranger = reply(server, user, question, next_code(user), NEXT, interface=interface)
     assert reason(stranger.outcome) is Reason.NO_SUCH_CHALLENGE
     granted(reply(server, user, question, next_code(user), NEXT).outcome)  # and it is still there
 

@@ -11,21 +11,21 @@ from sparekey.secret import Secret
 from sparekey.storage.sign_in import statements as stored
 from tests.builders import NOW, PIN, User, a_user, account_row
 
-DOOR = SignInInterface("client:portal")
+INTERFACE = SignInInterface("client:portal")
 
 
 def judged(server: Instance, user: User, typed: Secret[str]) -> Outcome:
     """As the snapshot has it now; nothing counts yet."""
-    reading, snapshot = find_snapshot(server, DOOR, user.login, typed)
+    reading, snapshot = find_snapshot(server, INTERFACE, user.login, typed)
     return decide(reading, snapshot, NOW)
 
 
 def counted(server: Instance, user: User, outcome: Outcome) -> SignInResult:
     """Now it counts."""
-    _, snapshot = find_snapshot(server, DOOR, user.login, user.typed(NOW))
+    _, snapshot = find_snapshot(server, INTERFACE, user.login, user.typed(NOW))
     with server.database.write() as connection:
         outcome = stored.commit(connection, outcome, NOW, lockout_of(snapshot))
-        return settle(connection, server, DOOR, outcome, NOW, None)
+        return settle(connection, server, INTERFACE, outcome, NOW, None)
 
 
 @pytest.mark.parametrize("wrong", [2, 3])
@@ -47,7 +47,7 @@ def test_s06_guesses_at_once_do_not_pass_by_the_next_tokencode(any_server: Insta
             "result": "ok",
             "detail": "{}",
         }
-        _, snapshot = find_snapshot(any_server, DOOR, user.login, user.typed(NOW))
+        _, snapshot = find_snapshot(any_server, INTERFACE, user.login, user.typed(NOW))
         at_once = stored.accept_at_once(connection, right, NOW, lockout_of(snapshot), row)
         connection.rollback()
     assert at_once is (wrong < 3)

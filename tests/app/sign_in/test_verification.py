@@ -117,14 +117,14 @@ def test_a_user_outside_the_scope_does_not_exist_for_the_door_and_is_not_counted
     with any_server.database.read() as connection:
         branch = find_domain(connection, "Branch")
         assert branch
-        door = SignInInterface("client:branch", scope=domain_and_below(connection, branch.id))
+        interface = SignInInterface("client:branch", scope=domain_and_below(connection, branch.id))
     outside, inside = a_user(any_server), a_user(any_server, domain="Office")
     for _ in range(6):
         for typed in (outside.typed(NOW), outside.wrong(NOW)):
-            assert denied(submit(any_server, outside, NOW, typed, door=door)).reason is Reason.OUT_OF_SCOPE
+            assert denied(submit(any_server, outside, NOW, typed, interface=interface)).reason is Reason.OUT_OF_SCOPE
     assert account_row(any_server, outside.login).failures == 0
     granted(submit(any_server, outside, NOW))
-    granted(submit(any_server, inside, NOW, door=door))
+    granted(submit(any_server, inside, NOW, interface=interface))
 
 
 def test_a_state_that_changed_since_the_snapshot_settles_it(any_server: Instance) -> None:

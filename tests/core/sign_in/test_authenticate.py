@@ -250,7 +250,7 @@ REFUSALS: dict[str, tuple[str, list[TokenState], dict[str, object], Denied]] = {
         {},
         Denied(Reason.WRONG_PASSCODE, "a", "t", counted=True),
     ),
-    "offline emergency passcode at a server door": (
+    "offline emergency passcode at a server interface": (
         LONG_CODE,
         [with_pin(**ONLINE)],
         {"codes": (a_code(),)},
@@ -273,10 +273,10 @@ def test_nobody(reason: Reason) -> None:
 
 def test_every_reason_has_its_case() -> None:
     elsewhere = {Reason.UNKNOWN_USER, Reason.OUT_OF_SCOPE}  # test_nobody
-    at_the_doors = {Reason.INTERNAL_ERROR}
+    at_the_interfaces = {Reason.INTERNAL_ERROR}
     in_dialogues = {Reason.NO_SUCH_CHALLENGE, Reason.PINS_DIFFER, Reason.PIN_NOT_ALLOWED}
     of_passkeys = {Reason.UNKNOWN_PASSKEY, Reason.WRONG_PASSKEY, Reason.PASSKEY_COPIED}  # core.sign_in.passkeys
-    known = {refusal.reason for *_, refusal in REFUSALS.values()} | elsewhere | at_the_doors | of_passkeys
+    known = {refusal.reason for *_, refusal in REFUSALS.values()} | elsewhere | at_the_interfaces | of_passkeys
     assert known | in_dialogues == set(Reason)
 
 

@@ -31,7 +31,7 @@ from sparekey.wire.local_socket import FrameKind, frame
 from sparekey.wiring.server import NewServer, create_server
 from tests.builders import LIGHT, PIN, ROOT, User, a_user, edit_policy
 from tests.journeys.linux import display_manager
-from tests.journeys.linux.doors import PROOF
+from tests.journeys.linux.login_programs import PROOF
 from tests.journeys.linux.machines import SERVER_ADDRESS, Machine, Pair, a_pair
 from tests.journeys.linux.stacks import ALONE, Stacks
 from tests.journeys.site import an_opened, poll, read_state
@@ -160,7 +160,7 @@ class Laptop:
         return person
 
     def sign_in_online(self, person: Person, *, later: int = 0) -> None:
-        """As any door does it; when this returns, what the server has for her is on the disk.
+        """Sign in like any login program. When this returns, her units from the server are on the disk.
 
         Twice if need be: the server of a busy machine may miss the agent's three seconds, with the code used up.
         """
@@ -332,7 +332,7 @@ def a_laptop(directory: Path, *, policy: Mapping[str, str] = POLICY, own_clock: 
             with contextlib.closing(Laptop(stage, instance, pair, time, server, stacks, policy)) as laptop:
                 laptop.enroll()
                 laptop.start_daemon()
-                _prepare_doors(stage, pair.laptop)
+                _prepare_login_programs(stage, pair.laptop)
                 stacks.hurry()
                 stacks.install(pam_module())
                 stacks.enable(ALONE)
@@ -340,7 +340,7 @@ def a_laptop(directory: Path, *, policy: Mapping[str, str] = POLICY, own_clock: 
                 yield laptop
 
 
-def _prepare_doors(stage: Stage, machine: Machine) -> None:
+def _prepare_login_programs(stage: Stage, machine: Machine) -> None:
     """sudo and su wait for nothing after a refusal, `login` neither; sshd runs."""
     machine.path("/etc/sudoers.d/people").write_text(_SUDOERS)
     with machine.path("/etc/login.defs").open("a") as settings:

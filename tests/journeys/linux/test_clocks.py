@@ -6,8 +6,8 @@ import pytest
 
 from sparekey.core.policy.kinds import PolicyKind
 from tests.builders import DAY, PIN, edit_policy
-from tests.journeys.linux.doors import LOGIN, SSH, SU, SUDO
 from tests.journeys.linux.laptop import INTERVAL, POLICY, Laptop, Person, a_laptop
+from tests.journeys.linux.login_programs import LOGIN, SSH, SU, SUDO
 from tests.journeys.linux.test_emergency import shown_tokencode
 
 pytestmark = pytest.mark.services

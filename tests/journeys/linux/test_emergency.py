@@ -1,11 +1,11 @@
-"""The network is cut, the token is at home: the help desk reads a code out, and it is typed at the real doors."""
+"""The network is cut, the token is at home: the help desk reads a code out, and the user types it at login programs."""
 
 import pytest
 
 from sparekey.app.tokens.tokens import NewToken
 from tests.builders import PIN
-from tests.journeys.linux.doors import LOCK, LOGIN, PASSCODE, SSH, SU, SUDO
 from tests.journeys.linux.laptop import HELP_TEXT, INTERVAL, NAME, Laptop, Person
+from tests.journeys.linux.login_programs import LOCK, LOGIN, PASSCODE, SSH, SU, SUDO
 
 pytestmark = pytest.mark.services
 
@@ -20,8 +20,8 @@ def test_an_emergency_tokencode_needs_the_pin(laptop: Laptop) -> None:
     shown = shown_tokencode(laptop, alice)
     for typed in (shown["code"], "9999zzzz" + shown["code"]):
         assert not SU.try_it(laptop.machine, alice.login, typed).is_in
-    for door in (SSH, SUDO):
-        said = door.try_it(laptop.machine, alice.login, PIN + shown["code"])
+    for program in (SSH, SUDO):
+        said = program.try_it(laptop.machine, alice.login, PIN + shown["code"])
         assert said.is_in, said.words
         assert f"Signed in offline. This emergency code works until {in_words(shown)}" in said.words
 
@@ -68,10 +68,10 @@ def test_a_misread_group_is_named_and_asked_for_again(laptop: Laptop) -> None:
 def test_after_too_many_failures_an_emergency_code_still_lets_in(laptop: Laptop) -> None:
     alice = laptop.add_traveller()
     laptop.pair.unplug()
-    # one count for all doors
-    refused = [door.try_it(laptop.machine, alice.login, alice.wrong_passcode()) for door in (SUDO, SU, SSH)]
+    # one count for all login programs
+    refused = [program.try_it(laptop.machine, alice.login, alice.wrong_passcode()) for program in (SUDO, SU, SSH)]
     assert not any(said.is_in for said in refused)
-    # a stranger may be at the last door: no more than the number to call
+    # a stranger may use the last program: it shows only the number to call
     words = refused[-1].words
     assert "The screen of this computer shows more" in words
     assert (HELP_TEXT in words, NAME in words) == (True, False)

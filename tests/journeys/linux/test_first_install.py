@@ -8,8 +8,8 @@ import pytest
 from sparekey.agent.platform.configuration import EXEMPT_GROUP
 from sparekey.agent.platform.pam_stacks import MODULE
 from tests.builders import PIN
-from tests.journeys.linux.doors import SSH, SUDO, Door
 from tests.journeys.linux.laptop import Laptop
+from tests.journeys.linux.login_programs import SSH, SUDO, LoginProgram
 from tests.journeys.linux.stacks import ALONE, PROFILES
 from tests.journeys.linux.terminal import Terminal
 from tests.journeys.linux.test_emergency import shown_tokencode
@@ -22,7 +22,9 @@ ALICES, RESCUES = ("Password:", "correct horse"), ("Password:", "battery staple"
 SWITCH_ON, SWITCH_OFF = "pam-auth-update --enable sparekey", "pam-auth-update --disable sparekey"
 SWITCH_OFF_BY_FORCE = "pam-auth-update --force --disable sparekey sparekey-second"
 # a service of no program; its caller is root, like the administrator
-TRIAL = Door("trial", ("sh", "-c", "pamtester sparekey-trial PERSON authenticate && echo in as PERSON"), "in as PERSON")
+TRIAL = LoginProgram(
+    "trial", ("sh", "-c", "pamtester sparekey-trial PERSON authenticate && echo in as PERSON"), "in as PERSON"
+)
 
 
 def test_nobody_is_locked_out_at_the_first_installation(laptop: Laptop) -> None:

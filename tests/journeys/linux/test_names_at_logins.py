@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from sparekey.agent.platform.configuration import CONFIGURATION
-from tests.journeys.linux.doors import OWN_RIGHTS, SSH, SU, SUDO
 from tests.journeys.linux.laptop import Laptop
+from tests.journeys.linux.login_programs import OWN_RIGHTS, SSH, SU, SUDO
 
 pytestmark = pytest.mark.services
 

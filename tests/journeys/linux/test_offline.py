@@ -1,4 +1,4 @@
-"""The network is cut: the passcode works at every door, once, and the device says what is true of it."""
+"""The network is cut: the passcode works at every login program, once, and the device shows its own state."""
 
 import pytest
 
@@ -6,8 +6,8 @@ from sparekey.agent.platform.configuration import EXEMPT_GROUP
 from sparekey.app.tokens.tokens import set_pin
 from sparekey.secret import Secret
 from tests.builders import PIN, ROOT
-from tests.journeys.linux.doors import EVERY, LOCK, OWN_RIGHTS, SSH, SU, SUDO
 from tests.journeys.linux.laptop import Laptop
+from tests.journeys.linux.login_programs import EVERY, LOCK, OWN_RIGHTS, SSH, SU, SUDO
 from tests.journeys.linux.stacks import AFTER_PASSWORD
 
 pytestmark = pytest.mark.services
@@ -18,8 +18,8 @@ OTHER_PIN = "5283mnbv"
 def test_every_door_opens_with_the_network_cut(laptop: Laptop) -> None:
     alice = laptop.add_traveller()
     laptop.pair.unplug()
-    for door in EVERY:
-        said = door.try_it(laptop.machine, alice.login, alice.passcode())
+    for program in EVERY:
+        said = program.try_it(laptop.machine, alice.login, alice.passcode())
         assert said.is_in, said.words
         assert "Signed in offline." in said.words
         laptop.next_interval()
@@ -33,8 +33,8 @@ def test_s21_a_wrong_pin_or_code_opens_no_door_offline(laptop: Laptop) -> None:
     code = alice.code()
     wrong = ("4711abce" + code, alice.wrong_passcode(), code, PIN, "")
     for number, typed in enumerate(wrong):
-        door = (SU, SUDO, SSH)[number % 3]
-        assert not door.try_it(laptop.machine, alice.login, typed).is_in, f"{door.name}, number {number}"
+        program = (SU, SUDO, SSH)[number % 3]
+        assert not program.try_it(laptop.machine, alice.login, typed).is_in, f"{program.name}, number {number}"
     assert OWN_RIGHTS.try_it(laptop.machine, alice.login, PIN + code).is_in
 
 
@@ -65,7 +65,7 @@ def test_s26_nobody_asks_for_somebody_else_with_rights_of_his_own(laptop: Laptop
     assert not said.is_in
     assert "only root can sign in another user" in said.words
     assert laptop.held(alice).failures == 0
-    # for herself she may ask, and it counts like an attempt at any door
+    # she may ask for herself, and it counts like an attempt at any login program
     assert not OWN_RIGHTS.try_it(laptop.machine, alice.login, alice.wrong_passcode()).is_in
     assert not LOCK.try_it(laptop.machine, alice.login, alice.wrong_passcode()).is_in
     assert laptop.held(alice).failures == 2

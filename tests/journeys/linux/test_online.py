@@ -5,8 +5,8 @@ import pytest
 from sparekey.app.tokens.tokens import clear_pin, set_pin
 from sparekey.secret import Secret
 from tests.builders import ROOT
-from tests.journeys.linux.doors import EVERY, GREETD, LOGIN, SSH, SU, SUDO, Door
 from tests.journeys.linux.laptop import INTERVAL, Laptop
+from tests.journeys.linux.login_programs import EVERY, GREETD, LOGIN, SSH, SU, SUDO, LoginProgram
 
 pytestmark = pytest.mark.services
 
@@ -15,11 +15,11 @@ TEMPORARY, CHOSEN, OTHER = "2580abcd", "7391kmpq", "5164rstv"
 
 def test_every_door_lets_in_whom_the_server_grants(laptop: Laptop) -> None:
     person = laptop.add_person()
-    for door in EVERY:
-        assert not door.try_it(laptop.machine, person.login, person.wrong_passcode()).is_in, door.name
+    for program in EVERY:
+        assert not program.try_it(laptop.machine, person.login, person.wrong_passcode()).is_in, program.name
         used = person.passcode()
-        assert door.try_it(laptop.machine, person.login, used).is_in, door.name
-        assert not door.try_it(laptop.machine, person.login, used).is_in, door.name
+        assert program.try_it(laptop.machine, person.login, used).is_in, program.name
+        assert not program.try_it(laptop.machine, person.login, used).is_in, program.name
         laptop.next_interval()
 
 
@@ -32,20 +32,20 @@ def test_a_new_pin_is_asked_for_at_ssh_at_sudo_and_at_a_display_manager(laptop: 
     assert said.is_in, said.words
     laptop.next_interval()
     assert SSH.try_it(laptop.machine, person.login, CHOSEN + person.code()).is_in
-    for door, pin in ((SUDO, CHOSEN[::-1]), (GREETD, OTHER)):
+    for program, pin in ((SUDO, CHOSEN[::-1]), (GREETD, OTHER)):
         clear_pin(laptop.instance, ROOT, person.user.serial, now=laptop.now)
         laptop.next_interval()
-        said = door.try_it(laptop.machine, person.login, person.code(), ("New PIN:", pin), ("New PIN again:", pin))
+        said = program.try_it(laptop.machine, person.login, person.code(), ("New PIN:", pin), ("New PIN again:", pin))
         assert said.is_in, said.words
     assert "info: Choose a new PIN" in said.words
 
 
-@pytest.mark.parametrize("door", [SSH, GREETD], ids=lambda door: door.name)
-def test_the_following_tokencode_is_asked_for(laptop: Laptop, door: Door) -> None:
+@pytest.mark.parametrize("program", [SSH, GREETD], ids=lambda program: program.name)
+def test_the_following_tokencode_is_asked_for(laptop: Laptop, program: LoginProgram) -> None:
     person = laptop.add_person()
-    for other in (door, SU, LOGIN):
+    for other in (program, SU, LOGIN):
         assert not other.try_it(laptop.machine, person.login, person.wrong_passcode()).is_in
     following = person.code(later=INTERVAL)
-    said = door.try_it(laptop.machine, person.login, person.passcode(), ("Next tokencode:", following))
+    said = program.try_it(laptop.machine, person.login, person.passcode(), ("Next tokencode:", following))
     assert said.is_in, said.words
     assert "Wait until the tokencode changes" in said.words

@@ -10,8 +10,8 @@ from sparekey.agent.platform.configuration import EXEMPT_GROUP
 from sparekey.agent.store.store import STATE
 from sparekey.passcode import grouped, new_code
 from tests.builders import PIN
-from tests.journeys.linux.doors import SSH, SU, SUDO
 from tests.journeys.linux.laptop import Laptop
+from tests.journeys.linux.login_programs import SSH, SU, SUDO
 from tests.journeys.site import poll
 
 pytestmark = pytest.mark.services

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.journeys.linux.doors import LOGIN
 from tests.journeys.linux.laptop import Laptop
+from tests.journeys.linux.login_programs import LOGIN
 from tests.journeys.linux.machines import Machine
 from tests.journeys.site import poll
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.journeys.linux.doors import LOGIN, SSH, SU, SUDO
 from tests.journeys.linux.laptop import Laptop
+from tests.journeys.linux.login_programs import LOGIN, SSH, SU, SUDO
 
 pytestmark = pytest.mark.services
 

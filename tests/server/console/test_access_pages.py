@@ -28,7 +28,7 @@ from sparekey.server.console.site import CONSOLE
 from sparekey.storage.devices.devices import find_device
 from tests.builders import NOW, PIN, ROOT, a_device, a_user, granted, on_record, set_mail
 from tests.server.asgi import Reply
-from tests.server.doors import run
+from tests.server.interfaces import run
 from tests.server.operation_world import INSIDE, OUTSIDE, World, an_administrator, session_of
 from tests.server.page_world import header, visit
 
@@ -354,8 +354,8 @@ def test_notices_are_promised_only_where_there_is_a_mail_server(world: World, ad
         assert "Notices are not sent now: no mail server is set up." in words(page(world, address, admin))
     set_mail(world.instance, world.alice, "alice@example.org")
     assert "notices are not sent: no mail server is set up" in words(page(world, "/console/users/alice", admin))
-    sends = replace(world.doors.service.settings, smtp_host="mail.example.org", mail_from="sparekey@example.org")
-    world.doors.app = create_application(replace(world.doors.service, settings=sends))
+    sends = replace(world.interfaces.service.settings, smtp_host="mail.example.org", mail_from="sparekey@example.org")
+    world.interfaces.app = create_application(replace(world.interfaces.service, settings=sends))
     for address in ("/console/new-user", "/console/users/alice/edit", "/console/users/alice"):
         assert "no mail server" not in words(page(world, address, admin))
 

@@ -19,7 +19,7 @@ from sparekey.server.console.site import CONSOLE
 from sparekey.server.web import cookies
 from tests.builders import NOW, ROOT, a_device, on_record
 from tests.server.asgi import Reply
-from tests.server.doors import run
+from tests.server.interfaces import run
 from tests.server.operation_world import INSIDE, OUTSIDE, World, an_administrator
 from tests.server.page_world import header, visit
 from tests.server.reading_pages import look, statements, words

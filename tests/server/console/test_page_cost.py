@@ -25,7 +25,7 @@ from sparekey.storage.unit_of_work import Database
 from tests.builders import NOW
 from tests.server.asgi import Reply
 from tests.server.crowd import gather
-from tests.server.doors import run
+from tests.server.interfaces import run
 from tests.server.operation_world import INSIDE, Original, World, a_world, an_administrator, an_original
 from tests.server.page_world import address_of, header, visit
 from tests.server.self_service_visitor import signed_in
@@ -119,8 +119,8 @@ def test_the_answer_to_a_form_costs_little(crowded: Original, page: Page) -> Non
 @pytest.mark.parametrize("page", SELF_SERVICE.pages, ids=ids(list(SELF_SERVICE.pages)))
 def test_a_page_of_self_service_costs_little(crowded: Original, page: Page) -> None:
     with a_world(crowded) as world:
-        world.doors.now[0] = NOW + 3_600
-        alice = signed_in(world.doors, world.alice)
+        world.interfaces.now[0] = NOW + 3_600
+        alice = signed_in(world.interfaces, world.alice)
         with questions(world) as asked:
             reply = alice.ask(page, world.alice.serial, world.device_id)
         verify_cheap(reply, asked, MOST_OF_FORMS if page.changes else MOST_QUESTIONS)

@@ -16,7 +16,7 @@ from sparekey.secret import Secret
 from sparekey.server.console.site import CONSOLE
 from sparekey.server.web.pages import FORM, Page
 from tests.builders import NOW, ROOT, a_user, on_record
-from tests.server.doors import run
+from tests.server.interfaces import run
 from tests.server.operation_world import OUTSIDE, World, an_administrator, session_of
 from tests.server.page_world import header, marked, visit
 
@@ -48,7 +48,7 @@ def test_s63_whoever_is_not_signed_in_is_sent_to_the_sign_in(world: World, page:
     over = an_administrator(world.instance, SUPER_ADMINISTRATOR, TOP_DOMAIN)
     before = effects(world.instance)
     replies = [run(visit(world, page, token)) for token in (None, Secret("sps_wrong"), Secret("spk_wrong"))]
-    world.doors.now[0] = NOW + IDLE_SECONDS
+    world.interfaces.now[0] = NOW + IDLE_SECONDS
     replies.append(run(visit(world, page, over)))
     for reply in replies:
         assert (reply.status, header(reply, "location").partition("?")[0]) == (303, CONSOLE.sign_in), reply
@@ -103,7 +103,7 @@ def test_s61_a_form_of_another_site_or_sign_in_does_nothing(world: World, page: 
 @every_page
 def test_s62_what_is_dangerous_asks_for_the_second_factor(world: World, page: Page) -> None:
     token = an_administrator(world.instance, SUPER_ADMINISTRATOR, TOP_DOMAIN)
-    world.doors.now[0] = NOW + FRESH_SECONDS
+    world.interfaces.now[0] = NOW + FRESH_SECONDS
     before = effects(world.instance)
     reply = run(visit(world, page, token))
     asked = b'name="second-factor"' in reply.body

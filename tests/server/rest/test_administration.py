@@ -14,31 +14,31 @@ from sparekey.core.permissions import SUPER_ADMINISTRATOR
 from sparekey.secret import Secret
 from tests.builders import NOW, PIN, a_device, a_user, on_record
 from tests.server.asgi import Reply, ask
-from tests.server.doors import Doors, run
+from tests.server.interfaces import Interfaces, run
 from tests.server.operation_world import an_administrator
 
 
 @pytest.fixture
-def carol_anywhere(any_doors: Doors) -> "Administrator":
+def carol_anywhere(any_interfaces: Interfaces) -> "Administrator":
     """On an SQLite file and on PostgreSQL."""
-    return Administrator(any_doors, an_administrator(any_doors.instance, SUPER_ADMINISTRATOR, "SystemDomain"))
+    return Administrator(any_interfaces, an_administrator(any_interfaces.instance, SUPER_ADMINISTRATOR, "SystemDomain"))
 
 
 @pytest.fixture
-def carol(doors: Doors) -> "Administrator":
-    return Administrator(doors, an_administrator(doors.instance, SUPER_ADMINISTRATOR, "SystemDomain"))
+def carol(interfaces: Interfaces) -> "Administrator":
+    return Administrator(interfaces, an_administrator(interfaces.instance, SUPER_ADMINISTRATOR, "SystemDomain"))
 
 
 class Administrator:
     """An administrator with every permission."""
 
-    def __init__(self, doors: Doors, token: Secret[str]) -> None:
-        self.doors = doors
+    def __init__(self, interfaces: Interfaces, token: Secret[str]) -> None:
+        self.interfaces = interfaces
         self._headers = {"Authorization": f"Bearer {token.reveal()}"}
 
     def asks(self, method: str, path: str, body: Any = None, **more: Any) -> Reply:
         content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
-        return run(ask(self.doors.app, method, path, content, self._headers, **more))
+        return run(ask(self.interfaces.app, method, path, content, self._headers, **more))
 
     def pages(self, path: str, cursor: str = "after") -> Iterator[list[Any]]:
         found = self.asks("GET", path).json
@@ -49,7 +49,7 @@ class Administrator:
 
 
 def test_a_list_is_gone_through_page_by_page(carol_anywhere: Administrator) -> None:
-    logins = {a_user(carol_anywhere.doors.instance).login for _ in range(7)}
+    logins = {a_user(carol_anywhere.interfaces.instance).login for _ in range(7)}
     pages = [*carol_anywhere.pages("/v1/users?limit=3")]
     assert [len(page) for page in pages] == [3, 3, 2]
     assert logins < {user["login"] for page in pages for user in page}
@@ -57,11 +57,11 @@ def test_a_list_is_gone_through_page_by_page(carol_anywhere: Administrator) -> N
     assert len(set(serials)) == len(serials) == 8
     rows = [row["id"] for page in carol_anywhere.pages("/v1/audit?limit=5", "before") for row in page]
     assert rows == sorted(rows, reverse=True)
-    assert rows == [row.id for row in reversed(on_record(carol_anywhere.doors.instance))]
+    assert rows == [row.id for row in reversed(on_record(carol_anywhere.interfaces.instance))]
 
 
 def test_devices_of_one_name_are_gone_through_too(carol_anywhere: Administrator) -> None:
-    made = [a_device(carol_anywhere.doors.instance, name).device_id for name in ("b", "a", "b", "b", "c")]
+    made = [a_device(carol_anywhere.interfaces.instance, name).device_id for name in ("b", "a", "b", "b", "c")]
     pages = [*carol_anywhere.pages("/v1/devices?limit=2")]
     assert [device["name"] for page in pages for device in page] == ["a", "b", "b", "b", "c"]
     assert {device["device_id"] for page in pages for device in page} == set(made)
@@ -69,7 +69,7 @@ def test_devices_of_one_name_are_gone_through_too(carol_anywhere: Administrator)
 
 def test_alarms_are_gone_through_too(carol_anywhere: Administrator) -> None:
     for action in (action for action in Action if action.is_alarm):
-        with carol_anywhere.doors.instance.database.write() as connection:
+        with carol_anywhere.interfaces.instance.database.write() as connection:
             raise_alarm(connection, NOW, SYSTEM, action)
     found = [alarm["id"] for page in carol_anywhere.pages("/v1/alarms?limit=2") for alarm in page]
     whole = carol_anywhere.asks("GET", "/v1/alarms").json["items"]
@@ -126,7 +126,7 @@ def test_a_bad_request_is_refused_in_words(carol: Administrator, case: str) -> N
 
 
 def test_a_secret_that_was_sent_is_in_no_answer(carol: Administrator) -> None:
-    serial = a_user(carol.doors.instance, pin=PIN).serial
+    serial = a_user(carol.interfaces.instance, pin=PIN).serial
     for pin in ("canary7F3A7F3A", "1111", [PIN], {"a": PIN}):
         reply = carol.asks("PUT", f"/v1/tokens/{serial}/pin", {"pin": pin})
         assert reply.status == 400
@@ -135,13 +135,13 @@ def test_a_secret_that_was_sent_is_in_no_answer(carol: Administrator) -> None:
 
 
 def test_what_is_shown_once_is_in_the_answer_and_nowhere_else(carol: Administrator) -> None:
-    user = a_user(carol.doors.instance)
+    user = a_user(carol.interfaces.instance)
     key = carol.asks("POST", "/v1/clients", {"name": "vpn"}).json["key"]
     code = carol.asks("POST", "/v1/device-invitations", {"name": "laptop"}).json["code"]
     token = carol.asks("POST", f"/v1/users/{user.login}/tokens", {"with_pin": False}).json
     seed = token["parameters"]["seed"]
     assert (key[:4], len(code), len(seed)) == ("spk_", 47, 40)
-    kept = repr(on_record(carol.doors.instance))
+    kept = repr(on_record(carol.interfaces.instance))
     assert not any(secret in kept for secret in (key, code, seed))
 
 
@@ -150,19 +150,19 @@ def test_a_large_body_is_not_read(carol: Administrator) -> None:
     assert carol.asks("POST", "/v1/domains", b"x" * 70_000, announced=False).status == 413
 
 
-def test_who_is_unknown_is_refused_before_the_body_is_read(doors: Doors) -> None:
-    reply = run(ask(doors.app, "POST", "/v1/domains", b"x" * 70_000, {"Authorization": "Bearer spk_no"}))
+def test_who_is_unknown_is_refused_before_the_body_is_read(interfaces: Interfaces) -> None:
+    reply = run(ask(interfaces.app, "POST", "/v1/domains", b"x" * 70_000, {"Authorization": "Bearer spk_no"}))
     assert reply.status == 401
 
 
-def test_another_method_says_which_there_are(doors: Doors) -> None:
-    reply = run(ask(doors.app, "PATCH", "/v1/domains"))
+def test_another_method_says_which_there_are(interfaces: Interfaces) -> None:
+    reply = run(ask(interfaces.app, "PATCH", "/v1/domains"))
     assert (reply.status, reply.error) == (405, "no-such-route")
     assert dict(reply.headers)[b"allow"]
 
 
-def test_the_description_names_permission_and_second_factor(doors: Doors) -> None:
-    described = run(ask(doors.app, "GET", "/openapi.json")).json
+def test_the_description_names_permission_and_second_factor(interfaces: Interfaces) -> None:
+    described = run(ask(interfaces.app, "GET", "/openapi.json")).json
     add = described["paths"]["/v1/users"]["post"]
     assert (add["operationId"], add["x-permission"], add["x-second-factor"]) == ("users.add_user", "user.add", False)
     assert add["security"] == [{"session": []}, {"client": []}]

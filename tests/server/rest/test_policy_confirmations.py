@@ -12,7 +12,7 @@ from sparekey.core.policy.kinds import PolicyKind
 from sparekey.secret import Secret
 from tests.builders import NOW, ROOT
 from tests.server.asgi import Reply
-from tests.server.doors import run
+from tests.server.interfaces import run
 from tests.server.operation_world import INSIDE, World, an_administrator
 
 OFFLINE = {"kind": "offline"}

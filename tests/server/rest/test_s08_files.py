@@ -10,7 +10,7 @@ from sparekey.app.sessions import clients
 from sparekey.core.permissions import SUPER_ADMINISTRATOR
 from sparekey.secret import Secret
 from tests.builders import NOW, ROOT
-from tests.server.doors import run
+from tests.server.interfaces import run
 from tests.server.operation_world import World, an_administrator
 
 FILES = ("/v1/user-imports", "/v1/token-imports")
@@ -28,7 +28,7 @@ class Sender:
         self._world, self._path, self._token = world, path, token
 
     async def send(self) -> int:
-        await self._world.doors.app(self._scope(), self._receive, self._reply)
+        await self._world.interfaces.app(self._scope(), self._receive, self._reply)
         return self.status
 
     def _scope(self) -> dict[str, object]:

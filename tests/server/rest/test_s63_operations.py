@@ -16,7 +16,7 @@ from sparekey.secret import Secret
 from sparekey.server.openapi import document
 from tests.builders import NOW, ROOT, a_user, on_record
 from tests.server.asgi import Reply
-from tests.server.doors import run
+from tests.server.interfaces import run
 from tests.server.operation_world import INSIDE, OUTSIDE, World, an_administrator, request_of, session_of
 
 every_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=[each.name for each in OPERATIONS])
@@ -51,7 +51,7 @@ def test_s63_whoever_is_unknown_is_refused(world: World, operation: Operation) -
     before = effects(world.instance)
     tokens = (None, Secret(""), Secret("spk_wrong"), Secret("sps_wrong"), Secret("x" * 5_000), without_role)
     replies = [asks(world, operation, members, token) for token in tokens]
-    world.doors.now[0] = NOW + IDLE_SECONDS
+    world.interfaces.now[0] = NOW + IDLE_SECONDS
     replies.append(asks(world, operation, members, over))
     assert {reply.status for reply in replies} == {401}
     assert len({reply.body for reply in replies}) == 1
@@ -106,7 +106,7 @@ def test_s62_what_is_dangerous_needs_a_fresh_second_factor(world: World, operati
     members = request_of(world, operation)
     token = an_administrator(world.instance, SUPER_ADMINISTRATOR, TOP_DOMAIN)
     before = effects(world.instance)
-    world.doors.now[0] = NOW + FRESH_SECONDS
+    world.interfaces.now[0] = NOW + FRESH_SECONDS
     reply = asks(world, operation, members, token)
     if operation.needs_fresh_second_factor:
         assert (reply.status, reply.error) == (403, "second-factor-needed")
@@ -170,7 +170,7 @@ def test_s63_a_route_that_is_no_operation_is_named_here(world: World) -> None:
     """Nothing else is reached without a session, a key, or the signature of a device."""
     routes = {
         f"{method.upper()} {path}"
-        for path, methods in document(world.doors.app.routes)["paths"].items()
+        for path, methods in document(world.interfaces.app.routes)["paths"].items()
         for method in methods
     }
     others = routes - {f"{operation.method} {operation.path}" for operation in OPERATIONS}

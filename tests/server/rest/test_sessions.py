@@ -18,7 +18,7 @@ from sparekey.storage.unit_of_work import Database
 from tests.builders import LIMIT, NOW, PIN, ROOT, User, a_user, account_row, an_instance, on_record, set_end
 from tests.challenges import make_suspicious
 from tests.server.asgi import Reply, ask
-from tests.server.doors import Doors, doors_of, make_administrator, run
+from tests.server.interfaces import Interfaces, interfaces_of, make_administrator, run
 from tests.server.operation_world import session_of
 
 SECOND_FACTOR = "/v1/sessions/second-factor"
@@ -31,175 +31,180 @@ def a_super_administrator(instance: Instance) -> User:
 
 
 def asked(
-    doors: Doors, token: str | Secret[str], method: str = "GET", path: str = "/v1/users", body: Any = None, **more: Any
+    interfaces: Interfaces,
+    token: str | Secret[str],
+    method: str = "GET",
+    path: str = "/v1/users",
+    body: Any = None,
+    **more: Any,
 ) -> Reply:
     token = token if isinstance(token, str) else token.reveal()
     content = b"" if body is None else json.dumps(body).encode()
-    return run(ask(doors.app, method, path, content, {"Authorization": f"Bearer {token}"}, **more))
+    return run(ask(interfaces.app, method, path, content, {"Authorization": f"Bearer {token}"}, **more))
 
 
-def test_a_passcode_begins_a_session_and_logging_out_ends_it(any_doors: Doors) -> None:
-    carol = a_super_administrator(any_doors.instance)
-    begun = run(any_doors.session(carol.login, carol.typed(NOW).reveal()))
+def test_a_passcode_begins_a_session_and_logging_out_ends_it(any_interfaces: Interfaces) -> None:
+    carol = a_super_administrator(any_interfaces.instance)
+    begun = run(any_interfaces.session(carol.login, carol.typed(NOW).reveal()))
     assert (begun.status, begun.json["result"], begun.json["expires_at"]) == (200, "granted", NOW + LONGEST_SECONDS)
     assert (b"cache-control", b"no-store") in begun.headers
     token = begun.json["session"]
     assert token.startswith(TOKEN_PREFIX)
-    assert asked(any_doors, token).json["items"][0]["login"] == carol.login
-    assert asked(any_doors, token, "DELETE", "/v1/sessions").status == 204
-    assert asked(any_doors, token).status == 401
-    assert asked(any_doors, token, "DELETE", "/v1/sessions").status == 401
-    recorded = on_record(any_doors.instance, Action.SESSION_BEGUN, Action.SESSION_ENDED)
+    assert asked(any_interfaces, token).json["items"][0]["login"] == carol.login
+    assert asked(any_interfaces, token, "DELETE", "/v1/sessions").status == 204
+    assert asked(any_interfaces, token).status == 401
+    assert asked(any_interfaces, token, "DELETE", "/v1/sessions").status == 401
+    recorded = on_record(any_interfaces.instance, Action.SESSION_BEGUN, Action.SESSION_ENDED)
     assert [(row.action, row.account_id) for row in recorded] == [
         ("session.begun", carol.account_id),
         ("session.ended", carol.account_id),
     ]
 
 
-def test_the_token_is_kept_as_a_hash(doors: Doors) -> None:
-    carol = a_super_administrator(doors.instance)
-    token = session_of(doors.instance, carol).reveal()
-    with doors.instance.database.read() as connection:
+def test_the_token_is_kept_as_a_hash(interfaces: Interfaces) -> None:
+    carol = a_super_administrator(interfaces.instance)
+    token = session_of(interfaces.instance, carol).reveal()
+    with interfaces.instance.database.read() as connection:
         rows = connection.execute(text("SELECT * FROM admin_session")).all()
     assert len(rows) == 1
     assert token not in repr(rows)
-    assert token not in repr(on_record(doors.instance))
+    assert token not in repr(on_record(interfaces.instance))
 
 
-def test_s05_a_token_without_a_pin_opens_no_door_of_administrators(any_doors: Doors) -> None:
-    carol = a_user(any_doors.instance)
-    make_administrator(any_doors.instance, carol.login)
+def test_s05_a_token_without_a_pin_opens_no_door_of_administrators(any_interfaces: Interfaces) -> None:
+    carol = a_user(any_interfaces.instance)
+    make_administrator(any_interfaces.instance, carol.login)
     wrong, right = carol.wrong(NOW).reveal(), carol.typed(NOW).reveal()
-    for door in (any_doors.session, any_doors.console):
-        refused = [run(door(carol.login, typed)) for typed in (wrong, right)]
+    for interface in (any_interfaces.session, any_interfaces.console):
+        refused = [run(interface(carol.login, typed)) for typed in (wrong, right)]
         assert refused[0].json["result"] == "denied"
         assert refused[0].body == refused[1].body
-    record = on_record(any_doors.instance, Action.SIGN_IN_DENIED)
+    record = on_record(any_interfaces.instance, Action.SIGN_IN_DENIED)
     assert {row.result for row in record} == {"one-factor"}
-    users.unlock(any_doors.instance, ROOT, carol.login, now=NOW)
-    assert run(any_doors.rest(carol.login, right)).json["result"] == "granted"  # everywhere else it does
+    users.unlock(any_interfaces.instance, ROOT, carol.login, now=NOW)
+    assert run(any_interfaces.rest(carol.login, right)).json["result"] == "granted"  # everywhere else it does
 
 
-def test_a_session_that_is_not_used_ends(any_doors: Doors) -> None:
-    carol = a_super_administrator(any_doors.instance)
-    token = session_of(any_doors.instance, carol)
+def test_a_session_that_is_not_used_ends(any_interfaces: Interfaces) -> None:
+    carol = a_super_administrator(any_interfaces.instance)
+    token = session_of(any_interfaces.instance, carol)
     for at in range(0, 3 * IDLE_SECONDS, IDLE_SECONDS - 1):
-        any_doors.now[0] = NOW + at
-        assert asked(any_doors, token).status == 200
-    any_doors.now[0] += IDLE_SECONDS
-    assert asked(any_doors, token).status == 401
+        any_interfaces.now[0] = NOW + at
+        assert asked(any_interfaces, token).status == 200
+    any_interfaces.now[0] += IDLE_SECONDS
+    assert asked(any_interfaces, token).status == 401
 
 
-def test_a_session_ends_after_half_a_day_however_it_is_used(doors: Doors) -> None:
-    carol = a_super_administrator(doors.instance)
-    token = session_of(doors.instance, carol)
+def test_a_session_ends_after_half_a_day_however_it_is_used(interfaces: Interfaces) -> None:
+    carol = a_super_administrator(interfaces.instance)
+    token = session_of(interfaces.instance, carol)
     for at in range(0, LONGEST_SECONDS, IDLE_SECONDS - 60):
-        doors.now[0] = NOW + at
-        assert asked(doors, token).status == 200
-    doors.now[0] = NOW + LONGEST_SECONDS
-    assert asked(doors, token).status == 401
+        interfaces.now[0] = NOW + at
+        assert asked(interfaces, token).status == 200
+    interfaces.now[0] = NOW + LONGEST_SECONDS
+    assert asked(interfaces, token).status == 401
 
 
-def _locked(doors: Doors, carol: User) -> None:
+def _locked(interfaces: Interfaces, carol: User) -> None:
     for _ in range(5):
-        run(doors.rest(carol.login, carol.wrong(NOW).reveal()))
+        run(interfaces.rest(carol.login, carol.wrong(NOW).reveal()))
 
 
-def _disabled(doors: Doors, carol: User) -> None:
-    users.set_enabled(doors.instance, ROOT, carol.login, enabled=False, now=NOW)
+def _disabled(interfaces: Interfaces, carol: User) -> None:
+    users.set_enabled(interfaces.instance, ROOT, carol.login, enabled=False, now=NOW)
 
 
-def _without_role(doors: Doors, carol: User) -> None:
-    roles.revoke(doors.instance, ROOT, "auditor", HolderKind.USER, carol.login, TOP_DOMAIN, now=NOW)
+def _without_role(interfaces: Interfaces, carol: User) -> None:
+    roles.revoke(interfaces.instance, ROOT, "auditor", HolderKind.USER, carol.login, TOP_DOMAIN, now=NOW)
 
 
 @pytest.mark.parametrize(
     "ends",
-    [_locked, _disabled, _without_role, lambda doors, carol: set_end(doors.instance, carol, account=NOW)],
+    [_locked, _disabled, _without_role, lambda interfaces, carol: set_end(interfaces.instance, carol, account=NOW)],
     ids=["locked", "disabled", "without role", "expired"],
 )
-def test_who_may_no_longer_is_refused_at_once(doors: Doors, ends: Callable[[Doors, User], None]) -> None:
-    carol = a_user(doors.instance, pin=PIN)
-    make_administrator(doors.instance, carol.login)
-    token = session_of(doors.instance, carol)
-    assert asked(doors, token).status == 200
-    ends(doors, carol)
-    assert (asked(doors, token).status, asked(doors, token).error) == (401, "unknown-caller")
+def test_who_may_no_longer_is_refused_at_once(interfaces: Interfaces, ends: Callable[[Interfaces, User], None]) -> None:
+    carol = a_user(interfaces.instance, pin=PIN)
+    make_administrator(interfaces.instance, carol.login)
+    token = session_of(interfaces.instance, carol)
+    assert asked(interfaces, token).status == 200
+    ends(interfaces, carol)
+    assert (asked(interfaces, token).status, asked(interfaces, token).error) == (401, "unknown-caller")
 
 
 def test_a_lock_that_ends_by_itself_lets_the_session_go_on(memory_database: Any) -> None:
     instance = an_instance(memory_database, lockout={"unlock_after_minutes": "5"})
-    with doors_of(instance) as doors:
+    with interfaces_of(instance) as interfaces:
         carol = a_user(instance, pin=PIN)
         make_administrator(instance, carol.login)
         token = session_of(instance, carol)
-        _locked(doors, carol)
-        assert asked(doors, token).status == 401
-        doors.now[0] = NOW + 301
-        assert asked(doors, token).status == 200
+        _locked(interfaces, carol)
+        assert asked(interfaces, token).status == 401
+        interfaces.now[0] = NOW + 301
+        assert asked(interfaces, token).status == 200
 
 
-def test_a_second_passcode_refreshes_the_second_factor(any_doors: Doors) -> None:
-    carol, other = a_super_administrator(any_doors.instance), a_user(any_doors.instance, pin=PIN)
-    token = session_of(any_doors.instance, carol)
+def test_a_second_passcode_refreshes_the_second_factor(any_interfaces: Interfaces) -> None:
+    carol, other = a_super_administrator(any_interfaces.instance), a_user(any_interfaces.instance, pin=PIN)
+    token = session_of(any_interfaces.instance, carol)
     clear = ("DELETE", f"/v1/tokens/{other.serial}/pin")
-    later = any_doors.now[0] = NOW + FRESH_SECONDS
-    assert asked(any_doors, token, *clear).error == "second-factor-needed"
-    wrong = asked(any_doors, token, "POST", SECOND_FACTOR, {"passcode": carol.wrong(later).reveal()})
+    later = any_interfaces.now[0] = NOW + FRESH_SECONDS
+    assert asked(any_interfaces, token, *clear).error == "second-factor-needed"
+    wrong = asked(any_interfaces, token, "POST", SECOND_FACTOR, {"passcode": carol.wrong(later).reveal()})
     assert (wrong.status, wrong.json["result"]) == (200, "denied")
-    assert asked(any_doors, token, *clear).error == "second-factor-needed"
-    right = asked(any_doors, token, "POST", SECOND_FACTOR, {"passcode": carol.typed(later).reveal()})
+    assert asked(any_interfaces, token, *clear).error == "second-factor-needed"
+    right = asked(any_interfaces, token, "POST", SECOND_FACTOR, {"passcode": carol.typed(later).reveal()})
     assert (right.json["result"], right.json["session"]) == ("granted", "")
-    assert asked(any_doors, token, *clear).status == 204
-    assert on_record(any_doors.instance, Action.SESSION_REFRESHED)[0].actor == f"user:{carol.account_id}"
+    assert asked(any_interfaces, token, *clear).status == 204
+    assert on_record(any_interfaces.instance, Action.SESSION_REFRESHED)[0].actor == f"user:{carol.account_id}"
 
 
-def test_somebody_elses_passcode_refreshes_nothing(doors: Doors) -> None:
-    carol, dora = a_super_administrator(doors.instance), a_super_administrator(doors.instance)
-    token = session_of(doors.instance, carol)
-    later = doors.now[0] = NOW + FRESH_SECONDS
-    reply = asked(doors, token, "POST", SECOND_FACTOR, {"passcode": dora.typed(later).reveal()})
+def test_somebody_elses_passcode_refreshes_nothing(interfaces: Interfaces) -> None:
+    carol, dora = a_super_administrator(interfaces.instance), a_super_administrator(interfaces.instance)
+    token = session_of(interfaces.instance, carol)
+    later = interfaces.now[0] = NOW + FRESH_SECONDS
+    reply = asked(interfaces, token, "POST", SECOND_FACTOR, {"passcode": dora.typed(later).reveal()})
     assert reply.json["result"] == "denied"
 
 
-def test_a_question_is_answered_from_the_address_that_it_was_sent_to(doors: Doors) -> None:
-    carol = a_user(doors.instance, pin=PIN)
-    make_administrator(doors.instance, carol.login)
-    make_suspicious(doors.instance, carol)
-    question = run(doors.session(carol.login, carol.typed(NOW).reveal())).json
+def test_a_question_is_answered_from_the_address_that_it_was_sent_to(interfaces: Interfaces) -> None:
+    carol = a_user(interfaces.instance, pin=PIN)
+    make_administrator(interfaces.instance, carol.login)
+    make_suspicious(interfaces.instance, carol)
+    question = run(interfaces.session(carol.login, carol.typed(NOW).reveal())).json
     assert (question["result"], question["ask"], question["session"]) == ("ask", "next-tokencode", "")
-    doors.now[0] = NOW + 30
+    interfaces.now[0] = NOW + 30
     answer = carol.totp.code(carol.step(NOW) + 1)
-    elsewhere = run(doors.session(carol.login, answer, reply_to=question["reply_to"], address="192.0.2.99"))
+    elsewhere = run(interfaces.session(carol.login, answer, reply_to=question["reply_to"], address="192.0.2.99"))
     assert elsewhere.json["result"] == "denied"
-    assert run(doors.session(carol.login, answer, reply_to=question["reply_to"])).json["session"]
+    assert run(interfaces.session(carol.login, answer, reply_to=question["reply_to"])).json["session"]
 
 
-def test_a_program_has_no_session(doors: Doors) -> None:
+def test_a_program_has_no_session(interfaces: Interfaces) -> None:
     for method, path in (("DELETE", "/v1/sessions"), ("POST", SECOND_FACTOR)):
-        reply = asked(doors, doors.key, method, path, {"passcode": "1"} if method == "POST" else None)
+        reply = asked(interfaces, interfaces.key, method, path, {"passcode": "1"} if method == "POST" else None)
         assert (reply.status, reply.error) == (401, "no-session")
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"user":"a"}', b'{"user":"a","passcode":1}', b"\xff"])
-def test_a_bad_body_begins_nothing(doors: Doors, body: bytes) -> None:
-    reply = run(ask(doors.app, "POST", "/v1/sessions", body))
+def test_a_bad_body_begins_nothing(interfaces: Interfaces, body: bytes) -> None:
+    reply = run(ask(interfaces.app, "POST", "/v1/sessions", body))
     assert (reply.status, reply.error) == (400, "bad-request")
 
 
-def test_a_large_body_is_not_read(doors: Doors) -> None:
-    assert run(ask(doors.app, "POST", "/v1/sessions", b"x" * 20_000)).status == 413
+def test_a_large_body_is_not_read(interfaces: Interfaces) -> None:
+    assert run(ask(interfaces.app, "POST", "/v1/sessions", b"x" * 20_000)).status == 413
 
 
 def test_s06_from_elsewhere_nobody_counts_failures_of_an_administrator(database: Database) -> None:
     instance = an_instance(database)
     carol = a_super_administrator(instance)
-    with doors_of(instance, admin_networks=("192.0.2.0/24",)) as doors:
+    with interfaces_of(instance, admin_networks=("192.0.2.0/24",)) as interfaces:
         for _ in range(2 * LIMIT):
-            refused = run(doors.session(carol.login, "000000", address="198.51.100.7"))
+            refused = run(interfaces.session(carol.login, "000000", address="198.51.100.7"))
             assert (refused.status, refused.json["error"]) == (403, "not-from-here")
         assert account_row(instance, carol.login).failures == 0
-        begun = run(doors.session(carol.login, carol.typed(NOW).reveal(), address="192.0.2.8"))
+        begun = run(interfaces.session(carol.login, carol.typed(NOW).reveal(), address="192.0.2.8"))
         token = begun.json["session"]
-        assert asked(doors, token, address="192.0.2.9").status == 200
-        assert asked(doors, token, address="198.51.100.7").status == 401
+        assert asked(interfaces, token, address="192.0.2.9").status == 200
+        assert asked(interfaces, token, address="198.51.100.7").status == 401

@@ -20,26 +20,26 @@ from sparekey.storage.engine import open_engine
 from sparekey.storage.unit_of_work import Database
 from tests.builders import NOW, ROOT, a_user, an_instance, on_record
 from tests.server.asgi import Reply, ask
-from tests.server.doors import Doors, doors_of, is_granted, run
+from tests.server.interfaces import Interfaces, interfaces_of, is_granted, run
 
 
-def test_a_right_passcode_is_granted_once(doors: Doors) -> None:
-    alice = a_user(doors.instance, "alice", pin="4711")
+def test_a_right_passcode_is_granted_once(interfaces: Interfaces) -> None:
+    alice = a_user(interfaces.instance, "alice", pin="4711")
     passcode = alice.typed(NOW).reveal()
-    first, second = run(_twice(doors, "alice", passcode))
+    first, second = run(_twice(interfaces, "alice", passcode))
     nothing_asked = {"misread": [], "ask": "", "text": "", "reply_to": ""}
     assert first.json == {"result": "granted", "user": "alice", "method": "tokencode"} | nothing_asked
     assert second.json == {"result": "denied", "user": "", "method": ""} | nothing_asked
-    assert [row.result for row in on_record(doors.instance, Action.SIGN_IN_DENIED)] == ["already-used"]
+    assert [row.result for row in on_record(interfaces.instance, Action.SIGN_IN_DENIED)] == ["already-used"]
 
 
-async def _twice(doors: Doors, user: str, passcode: str) -> tuple[Reply, Reply]:
-    return await doors.rest(user, passcode), await doors.rest(user, passcode)
+async def _twice(interfaces: Interfaces, user: str, passcode: str) -> tuple[Reply, Reply]:
+    return await interfaces.rest(user, passcode), await interfaces.rest(user, passcode)
 
 
-def test_every_bad_key_is_answered_alike(doors: Doors) -> None:
-    alice = a_user(doors.instance)
-    instance = doors.instance
+def test_every_bad_key_is_answered_alike(interfaces: Interfaces) -> None:
+    alice = a_user(interfaces.instance)
+    instance = interfaces.instance
     revoked = add_client(instance, ROOT, "revoked", now=NOW)
     revoke_client(instance, ROOT, "revoked", now=NOW)
     keys = {
@@ -51,49 +51,49 @@ def test_every_bad_key_is_answered_alike(doors: Doors) -> None:
         "odd": Secret("\xe4\xf6"),
     }
     passcode = alice.typed(NOW).reveal()
-    replies = {name: run(doors.rest(alice.login, passcode, key)) for name, key in keys.items()}
-    replies["none"] = run(ask(doors.app, "POST", "/v1/sign-ins", b"{}"))
+    replies = {name: run(interfaces.rest(alice.login, passcode, key)) for name, key in keys.items()}
+    replies["none"] = run(ask(interfaces.app, "POST", "/v1/sign-ins", b"{}"))
     assert {reply.status for reply in replies.values()} == {401}
     assert len({reply.body for reply in replies.values()}) == 1
-    assert is_granted(run(doors.rest(alice.login, passcode)))
+    assert is_granted(run(interfaces.rest(alice.login, passcode)))
 
 
-def test_a_client_asks_only_for_its_own_domain(doors: Doors) -> None:
-    add_domain(doors.instance, ROOT, "Sales", now=NOW)
-    add_domain(doors.instance, ROOT, "Sales abroad", "Sales", now=NOW)
-    key = add_client(doors.instance, ROOT, "crm", "Sales", now=NOW)
-    inside, below = a_user(doors.instance, domain="Sales"), a_user(doors.instance, domain="Sales abroad")
-    outside = a_user(doors.instance)
+def test_a_client_asks_only_for_its_own_domain(interfaces: Interfaces) -> None:
+    add_domain(interfaces.instance, ROOT, "Sales", now=NOW)
+    add_domain(interfaces.instance, ROOT, "Sales abroad", "Sales", now=NOW)
+    key = add_client(interfaces.instance, ROOT, "crm", "Sales", now=NOW)
+    inside, below = a_user(interfaces.instance, domain="Sales"), a_user(interfaces.instance, domain="Sales abroad")
+    outside = a_user(interfaces.instance)
     granted = [
-        is_granted(run(doors.rest(user.login, user.typed(NOW).reveal(), key))) for user in (inside, below, outside)
+        is_granted(run(interfaces.rest(user.login, user.typed(NOW).reveal(), key))) for user in (inside, below, outside)
     ]
     assert granted == [True, True, False]
 
 
-def test_a_client_may_be_bound_to_addresses(doors: Doors) -> None:
-    alice = a_user(doors.instance)
-    key = add_client(doors.instance, ROOT, "there", addresses="198.51.100.0/24", now=NOW)
-    there = run(doors.rest(alice.login, alice.typed(NOW).reveal(), key, address="198.51.100.9"))
+def test_a_client_may_be_bound_to_addresses(interfaces: Interfaces) -> None:
+    alice = a_user(interfaces.instance)
+    key = add_client(interfaces.instance, ROOT, "there", addresses="198.51.100.0/24", now=NOW)
+    there = run(interfaces.rest(alice.login, alice.typed(NOW).reveal(), key, address="198.51.100.9"))
     assert is_granted(there)
 
 
 @pytest.mark.parametrize("announced", [True, False])
-def test_a_large_body_is_not_read(doors: Doors, *, announced: bool) -> None:
-    reply = run(doors.rest("alice", "x" * 20_000, announced=announced))
+def test_a_large_body_is_not_read(interfaces: Interfaces, *, announced: bool) -> None:
+    reply = run(interfaces.rest("alice", "x" * 20_000, announced=announced))
     assert (reply.status, reply.error) == (413, "too-large")
 
 
-def test_a_misread_group_is_named_whoever_asks(doors: Doors) -> None:
-    a_user(doors.instance, "alice", pin="4711")
-    replies = [run(doors.rest(user, "4711 AAAAA-ZZZZZ")) for user in ("alice", "nobody")]
+def test_a_misread_group_is_named_whoever_asks(interfaces: Interfaces) -> None:
+    a_user(interfaces.instance, "alice", pin="4711")
+    replies = [run(interfaces.rest(user, "4711 AAAAA-ZZZZZ")) for user in ("alice", "nobody")]
     assert replies[0].body == replies[1].body
     assert replies[0].json["misread"] == [1, 2]
 
 
-def test_what_is_too_much_is_turned_away_and_not_judged(doors: Doors) -> None:
-    alice = a_user(doors.instance)
-    service = replace(doors.service, sign_ins=WorkPool("narrow", 1, 1))
-    crowded = replace(doors, service=service, app=create_application(service))
+def test_what_is_too_much_is_turned_away_and_not_judged(interfaces: Interfaces) -> None:
+    alice = a_user(interfaces.instance)
+    service = replace(interfaces.service, sign_ins=WorkPool("narrow", 1, 1))
+    crowded = replace(interfaces, service=service, app=create_application(service))
 
     gate = threading.Event()
 
@@ -128,8 +128,10 @@ BODIES = (
 
 
 @pytest.mark.parametrize("body", BODIES, ids=range(len(BODIES)))
-def test_a_bad_body_is_refused_in_words(doors: Doors, body: bytes) -> None:
-    reply = run(ask(doors.app, "POST", "/v1/sign-ins", body, {"Authorization": f"Bearer {doors.key.reveal()}"}))
+def test_a_bad_body_is_refused_in_words(interfaces: Interfaces, body: bytes) -> None:
+    reply = run(
+        ask(interfaces.app, "POST", "/v1/sign-ins", body, {"Authorization": f"Bearer {interfaces.key.reveal()}"})
+    )
     assert (reply.status, reply.error) == (400, "bad-request")
     assert set(reply.json) == {"error", "message", "do"}
 
@@ -138,25 +140,27 @@ def test_a_bad_body_is_refused_in_words(doors: Doors, body: bytes) -> None:
 def test_nothing_that_is_typed_breaks_the_door(user: str, passcode: str) -> None:
     database = Database(open_engine("sqlite://"))
     schema.upgrade(database.engine)
-    with doors_of(an_instance(database, policy={})) as doors:
-        reply = run(doors.rest(user, passcode))
+    with interfaces_of(an_instance(database, policy={})) as interfaces:
+        reply = run(interfaces.rest(user, passcode))
         assert reply.status == 200
         assert reply.json["result"] == "denied"
-        assert [row for row in on_record(doors.instance, Action.SIGN_IN_DENIED) if row.result == "internal-error"] == []
+        assert [
+            row for row in on_record(interfaces.instance, Action.SIGN_IN_DENIED) if row.result == "internal-error"
+        ] == []
     database.close()
 
 
-def test_what_is_not_there_is_an_error_of_the_same_shape(doors: Doors) -> None:
+def test_what_is_not_there_is_an_error_of_the_same_shape(interfaces: Interfaces) -> None:
     for method, path in (("GET", "/x"), ("GET", "/v1/sign-ins"), ("DELETE", "/health"), ("POST", "/agent/v1/nothing")):
-        reply = run(ask(doors.app, method, path))
+        reply = run(ask(interfaces.app, method, path))
         assert reply.status in (404, 405)
         assert reply.error == "no-such-route"
 
 
-def test_health_and_description(doors: Doors) -> None:
-    assert run(ask(doors.app, "GET", "/health")).json == {"status": "ok"}
-    assert run(ask(doors.app, "GET", "/ready")).json == {"status": "ok"}
-    described = run(ask(doors.app, "GET", "/openapi.json")).json
+def test_health_and_description(interfaces: Interfaces) -> None:
+    assert run(ask(interfaces.app, "GET", "/health")).json == {"status": "ok"}
+    assert run(ask(interfaces.app, "GET", "/ready")).json == {"status": "ok"}
+    described = run(ask(interfaces.app, "GET", "/openapi.json")).json
     assert described["openapi"].startswith("3.")
     sign_in = described["paths"]["/v1/sign-ins"]["post"]
     assert set(sign_in["requestBody"]["content"]["application/json"]["schema"]["properties"]) == {

@@ -41,7 +41,7 @@ from tests.builders import (
     submit,
     token_row,
 )
-from tests.server.doors import Doors, doors_of, is_granted, make_administrator, run
+from tests.server.interfaces import Interfaces, interfaces_of, is_granted, make_administrator, run
 from tests.server.operation_world import session_of
 from tests.server.self_service_visitor import HOME, SIGN_IN, Visitor, said, signed_in, text_of
 
@@ -49,31 +49,31 @@ NEW_PIN = "93kd71"
 
 
 @pytest.fixture
-def doors(memory_database: Database) -> Iterator[Doors]:
+def interfaces(memory_database: Database) -> Iterator[Interfaces]:
     """Yield interfaces of a server that seals cheaply."""
-    with doors_of(an_instance(memory_database, policy=LIGHT)) as doors:
-        yield doors
+    with interfaces_of(an_instance(memory_database, policy=LIGHT)) as interfaces:
+        yield interfaces
 
 
 @pytest.fixture
-def alice(doors: Doors) -> User:
-    return a_user(doors.instance, "alice", pin=PIN)
+def alice(interfaces: Interfaces) -> User:
+    return a_user(interfaces.instance, "alice", pin=PIN)
 
 
-def test_the_servers_name_leads_to_self_service_and_that_to_the_consoles(doors: Doors) -> None:
-    nobody = Visitor(doors, None)
+def test_the_servers_name_leads_to_self_service_and_that_to_the_consoles(interfaces: Interfaces) -> None:
+    nobody = Visitor(interfaces, None)
     assert said(nobody.get("/")) == HOME
     assert said(nobody.get(HOME)) == SIGN_IN
     assert b'href="/console"' in nobody.get(SIGN_IN).body
     assert b'href="/self-service"' in nobody.get("/console/sign-in").body
 
 
-def test_home_says_what_works_if_the_network_dies_now(doors: Doors, alice: User) -> None:
-    a_filled_device(doors.instance, alice, "laptop")
-    doors.now[0] = NOW + 60
-    a_device(doors.instance, "tablet").sign_in(alice, doors.now[0])
-    doors.now[0] += 60
-    page = text_of(signed_in(doors, alice).get(HOME))
+def test_home_says_what_works_if_the_network_dies_now(interfaces: Interfaces, alice: User) -> None:
+    a_filled_device(interfaces.instance, alice, "laptop")
+    interfaces.now[0] = NOW + 60
+    a_device(interfaces.instance, "tablet").sign_in(alice, interfaces.now[0])
+    interfaces.now[0] += 60
+    page = text_of(signed_in(interfaces, alice).get(HOME))
     assert "You could sign in with your token on 1 of 2 devices." in page
     assert "laptop you can sign in with your token" in page
     assert "tablet you cannot sign in This device has not downloaded your data yet." in page
@@ -81,49 +81,49 @@ def test_home_says_what_works_if_the_network_dies_now(doors: Doors, alice: User)
     assert "Signed in on laptop" in page
 
 
-def test_a_session_ends_when_it_is_left_alone_and_by_signing_out(doors: Doors, alice: User) -> None:
-    visitor = signed_in(doors, alice)
+def test_a_session_ends_when_it_is_left_alone_and_by_signing_out(interfaces: Interfaces, alice: User) -> None:
+    visitor = signed_in(interfaces, alice)
     assert said(visitor.post(f"{HOME}/sign-out")) == SIGN_IN
     assert said(visitor.get(HOME)) == SIGN_IN
-    doors.now[0] = NOW + 60
-    another = signed_in(doors, alice)
-    doors.now[0] += IDLE_SECONDS
+    interfaces.now[0] = NOW + 60
+    another = signed_in(interfaces, alice)
+    interfaces.now[0] += IDLE_SECONDS
     assert said(another.get(HOME)) == SIGN_IN
 
 
-def test_a_passcode_is_tried_out_like_any_sign_in(doors: Doors, alice: User) -> None:
-    visitor = signed_in(doors, alice)
+def test_a_passcode_is_tried_out_like_any_sign_in(interfaces: Interfaces, alice: User) -> None:
+    visitor = signed_in(interfaces, alice)
     used = visitor.post(f"{HOME}/passcode", {"passcode": alice.typed(NOW).reveal()})
     assert "This code was already used." in text_of(
         visitor.post(f"{HOME}/passcode", {"passcode": alice.typed(NOW).reveal()})
     )
     assert "already used" in text_of(used)
-    later = doors.now[0] = NOW + 60
+    later = interfaces.now[0] = NOW + 60
     right = text_of(visitor.post(f"{HOME}/passcode", {"passcode": alice.typed(later, ahead=30).reveal()}))
     assert "Passcode correct." in right
     assert "about 30 seconds fast" in right
-    assert isinstance(submit(doors.instance, alice, later + 30), Denied)  # the code was used up
+    assert isinstance(submit(interfaces.instance, alice, later + 30), Denied)  # the code was used up
 
 
-def test_s06_a_passcode_that_is_tried_out_counts(doors: Doors, alice: User) -> None:
-    visitor = signed_in(doors, alice)
-    doors.now[0] = NOW + 30
+def test_s06_a_passcode_that_is_tried_out_counts(interfaces: Interfaces, alice: User) -> None:
+    visitor = signed_in(interfaces, alice)
+    interfaces.now[0] = NOW + 30
     for _ in range(LIMIT):
         assert "Passcode not accepted." in text_of(
-            visitor.post(f"{HOME}/passcode", {"passcode": alice.wrong(doors.now[0]).reveal()})
+            visitor.post(f"{HOME}/passcode", {"passcode": alice.wrong(interfaces.now[0]).reveal()})
         )
-    assert account_row(doors.instance, "alice").locked_at == NOW + 30
+    assert account_row(interfaces.instance, "alice").locked_at == NOW + 30
     assert said(visitor.post(f"{HOME}/passcode", {"passcode": "1"})) == SIGN_IN
-    assert not is_granted(run(doors.rest("alice", alice.typed(NOW + 30).reveal())))
+    assert not is_granted(run(interfaces.rest("alice", alice.typed(NOW + 30).reveal())))
 
 
-def test_a_new_pin_is_chosen_and_only_this_session_goes_on(doors: Doors, alice: User) -> None:
-    make_administrator(doors.instance, "alice")
-    console = session_of(doors.instance, alice)
-    doors.now[0] = NOW + 30
-    other = signed_in(doors, alice)
-    doors.now[0] = NOW + 60
-    visitor = signed_in(doors, alice)
+def test_a_new_pin_is_chosen_and_only_this_session_goes_on(interfaces: Interfaces, alice: User) -> None:
+    make_administrator(interfaces.instance, "alice")
+    console = session_of(interfaces.instance, alice)
+    interfaces.now[0] = NOW + 30
+    other = signed_in(interfaces, alice)
+    interfaces.now[0] = NOW + 60
+    visitor = signed_in(interfaces, alice)
     page = f"{HOME}/tokens/{alice.serial}/pin"
     assert "A PIN has 4 to 8 letters or digits" in text_of(visitor.get(page))
     for new, again, why in (
@@ -137,61 +137,63 @@ def test_a_new_pin_is_chosen_and_only_this_session_goes_on(doors: Doors, alice: 
     assert said(visitor.post(page, {"new": NEW_PIN, "again": NEW_PIN})) == HOME
     assert visitor.get(HOME).status == 200
     assert said(other.get(HOME)) == SIGN_IN
-    assert find_session(doors.instance, console, doors.now[0]) is None
-    doors.now[0] += 30
-    assert is_granted(run(doors.rest("alice", NEW_PIN + alice.totp.code(alice.step(doors.now[0])))))
-    (row,) = [row for row in on_record(doors.instance, Action.TOKEN_PIN_SET) if row.actor.startswith("user:")]
+    assert find_session(interfaces.instance, console, interfaces.now[0]) is None
+    interfaces.now[0] += 30
+    assert is_granted(run(interfaces.rest("alice", NEW_PIN + alice.totp.code(alice.step(interfaces.now[0])))))
+    (row,) = [row for row in on_record(interfaces.instance, Action.TOKEN_PIN_SET) if row.actor.startswith("user:")]
     assert (row.account_id, row.token_id) == (alice.account_id, alice.token_id)
 
 
-def test_s62_a_pin_is_changed_with_a_fresh_second_factor_only(doors: Doors, alice: User) -> None:
-    visitor = signed_in(doors, alice)
+def test_s62_a_pin_is_changed_with_a_fresh_second_factor_only(interfaces: Interfaces, alice: User) -> None:
+    visitor = signed_in(interfaces, alice)
     page, form = f"{HOME}/tokens/{alice.serial}/pin", {"new": NEW_PIN, "again": NEW_PIN}
-    later = doors.now[0] = NOW + FRESH_SECONDS
+    later = interfaces.now[0] = NOW + FRESH_SECONDS
     for more in ({}, {"second-factor": alice.wrong(later).reveal()}):
         assert b'name="second-factor"' in visitor.post(page, form | more).body
-    assert is_granted(run(doors.rest("alice", alice.typed(later).reveal())))
-    doors.now[0] = later + 30
+    assert is_granted(run(interfaces.rest("alice", alice.typed(later).reveal())))
+    interfaces.now[0] = later + 30
     assert said(visitor.post(page, form | {"second-factor": alice.typed(later + 30).reveal()})) == HOME
-    doors.now[0] = later + 60
-    assert not is_granted(run(doors.rest("alice", alice.typed(later + 60).reveal())))
+    interfaces.now[0] = later + 60
+    assert not is_granted(run(interfaces.rest("alice", alice.typed(later + 60).reveal())))
 
 
-def test_a_token_is_set_right_by_two_codes(doors: Doors, alice: User) -> None:
-    visitor, step = signed_in(doors, alice), alice.step(NOW) + 100
+def test_a_token_is_set_right_by_two_codes(interfaces: Interfaces, alice: User) -> None:
+    visitor, step = signed_in(interfaces, alice), alice.step(NOW) + 100
     page = f"{HOME}/tokens/{alice.serial}/resynchronise"
     wrong = visitor.post(page, {"first": "000000", "second": "000000"})
     assert (wrong.status, "counts as a failed sign-in" in text_of(wrong)) == (400, True)
-    assert account_row(doors.instance, "alice").failures == 1
+    assert account_row(interfaces.instance, "alice").failures == 1
     assert "has 6 digits" in text_of(visitor.post(page, {"first": "1", "second": "2"}))
     right = visitor.post(page, {"first": alice.totp.code(step), "second": alice.totp.code(step + 1)})
     assert said(right) == HOME
-    assert token_row(doors.instance, alice.serial).drift == 101
+    assert token_row(interfaces.instance, alice.serial).drift == 101
 
 
-def test_a_token_is_reported_lost_and_every_session_ends(doors: Doors, alice: User) -> None:
-    set_mail(doors.instance, alice, "alice@example.org")
-    make_administrator(doors.instance, "alice")
-    console = session_of(doors.instance, alice)
-    later = doors.now[0] = NOW + 30
-    visitor = signed_in(doors, alice)
+def test_a_token_is_reported_lost_and_every_session_ends(interfaces: Interfaces, alice: User) -> None:
+    set_mail(interfaces.instance, alice, "alice@example.org")
+    make_administrator(interfaces.instance, "alice")
+    console = session_of(interfaces.instance, alice)
+    later = interfaces.now[0] = NOW + 30
+    visitor = signed_in(interfaces, alice)
     page = f"{HOME}/tokens/{alice.serial}/lost"
     assert visitor.get(page).status == 200
-    assert not token_row(doors.instance, alice.serial).lost  # looking reports nothing
+    assert not token_row(interfaces.instance, alice.serial).lost  # looking reports nothing
     reply = visitor.post(page)
     assert said(reply) == SIGN_IN
-    assert token_row(doors.instance, alice.serial).lost
+    assert token_row(interfaces.instance, alice.serial).lost
     assert said(visitor.get(HOME)) == SIGN_IN
-    assert find_session(doors.instance, console, later) is None
-    (row,) = on_record(doors.instance, Action.TOKEN_LOST)
+    assert find_session(interfaces.instance, console, later) is None
+    (row,) = on_record(interfaces.instance, Action.TOKEN_LOST)
     assert (row.actor, row.account_id, row.token_id) == (f"user:{alice.account_id}", alice.account_id, alice.token_id)
 
 
-def test_whoever_reports_a_token_lost_is_told_what_still_works_and_whom_to_call(doors: Doors, alice: User) -> None:
-    other, off = (a_token(doors.instance, "alice", alice.account_id) for _ in range(2))
-    tokens.set_enabled(doors.instance, ROOT, off.serial, enabled=False, now=NOW)
-    edit_policy(doors.instance, {"help_text": "555 0100"})
-    visitor = signed_in(doors, alice)
+def test_whoever_reports_a_token_lost_is_told_what_still_works_and_whom_to_call(
+    interfaces: Interfaces, alice: User
+) -> None:
+    other, off = (a_token(interfaces.instance, "alice", alice.account_id) for _ in range(2))
+    tokens.set_enabled(interfaces.instance, ROOT, off.serial, enabled=False, now=NOW)
+    edit_policy(interfaces.instance, {"help_text": "555 0100"})
+    visitor = signed_in(interfaces, alice)
     reply = visitor.post(f"{HOME}/tokens/{alice.serial}/lost")
     (kept,) = [value for name, value in reply.headers if value.startswith(f"{cookies.SAID}=".encode())]
     told = json.loads(urlsafe_b64decode(kept.decode().partition("=")[2].partition(";")[0]))
@@ -200,73 +202,75 @@ def test_whoever_reports_a_token_lost_is_told_what_still_works_and_whom_to_call(
     assert "call the help desk (555 0100)" in told
 
 
-def test_a_mail_is_promised_only_where_one_can_be_sent(doors: Doors, alice: User) -> None:
-    visitor = signed_in(doors, alice)
-    set_mail(doors.instance, alice, "alice@example.org")
+def test_a_mail_is_promised_only_where_one_can_be_sent(interfaces: Interfaces, alice: User) -> None:
+    visitor = signed_in(interfaces, alice)
+    set_mail(interfaces.instance, alice, "alice@example.org")
     without = text_of(visitor.get(f"{HOME}/emergency"))
     assert "This server does not send mail." in without
     assert "alice@example.org" not in without
-    sends = replace(doors.service.settings, smtp_host="mail.example.org", mail_from="sparekey@example.org")
-    doors.app = create_application(replace(doors.service, settings=sends))
+    sends = replace(interfaces.service.settings, smtp_host="mail.example.org", mail_from="sparekey@example.org")
+    interfaces.app = create_application(replace(interfaces.service, settings=sends))
     assert "a mail is sent to alice@example.org" in text_of(visitor.get(f"{HOME}/emergency"))
-    set_mail(doors.instance, alice, "")
+    set_mail(interfaces.instance, alice, "")
     assert "no mail address is known for you" in text_of(visitor.get(f"{HOME}/emergency"))
 
 
-def test_a_stolen_device_is_shut_out_unless_others_use_it(doors: Doors, alice: User) -> None:
-    bob, laptop = a_user(doors.instance, "bob", pin=PIN), a_filled_device(doors.instance, alice, "laptop")
-    shared = a_device(doors.instance, "shared")
-    doors.now[0] = NOW + 30
-    shared.sign_in(bob, doors.now[0])
-    shared.sign_in(alice, doors.now[0])
-    doors.now[0] = NOW + 60
-    visitor = signed_in(doors, alice)
+def test_a_stolen_device_is_shut_out_unless_others_use_it(interfaces: Interfaces, alice: User) -> None:
+    bob, laptop = a_user(interfaces.instance, "bob", pin=PIN), a_filled_device(interfaces.instance, alice, "laptop")
+    shared = a_device(interfaces.instance, "shared")
+    interfaces.now[0] = NOW + 30
+    shared.sign_in(bob, interfaces.now[0])
+    shared.sign_in(alice, interfaces.now[0])
+    interfaces.now[0] = NOW + 60
+    visitor = signed_in(interfaces, alice)
     refused = visitor.post(f"{HOME}/devices/{shared.device_id}/stolen")
     assert (refused.status, "Other people also use this device" in text_of(refused)) == (409, True)
     assert "bob" not in refused.body.decode()
     assert shared.row.revoked_at is None
     assert said(visitor.post(f"{HOME}/devices/{laptop.device_id}/stolen")) == SIGN_IN
     assert laptop.row.revoked_at == NOW + 60
-    assert token_row(doors.instance, alice.serial).pin_must_change
-    assert not token_row(doors.instance, bob.serial).pin_must_change
+    assert token_row(interfaces.instance, alice.serial).pin_must_change
+    assert not token_row(interfaces.instance, bob.serial).pin_must_change
     assert said(visitor.get(HOME)) == SIGN_IN
-    rows = on_record(doors.instance, Action.DEVICE_STOLEN)
+    rows = on_record(interfaces.instance, Action.DEVICE_STOLEN)
     assert {row.actor for row in rows} == {f"user:{alice.account_id}"}
     assert [row.account_id for row in rows] == [alice.account_id, None]
 
 
-def test_s63_a_device_that_others_signed_in_on_is_not_shut_out_by_one_of_them(doors: Doors, alice: User) -> None:
+def test_s63_a_device_that_others_signed_in_on_is_not_shut_out_by_one_of_them(
+    interfaces: Interfaces, alice: User
+) -> None:
     """Those whose domain has no offline sign-in leave nothing on the device, and use it all the same."""
-    add_domain(doors.instance, ROOT, "Online", now=NOW)
-    add_policy(doors.instance, ROOT, PolicyKind.OFFLINE, "Online", {"enabled": "off"}, now=NOW)
-    assign_policy(doors.instance, ROOT, PolicyKind.OFFLINE, "Online", "Online", now=NOW)
-    bob, shared = a_user(doors.instance, "bob", pin=PIN, domain="Online"), a_device(doors.instance, "shared")
-    doors.now[0] = NOW + 30
-    assert isinstance(shared.sign_in(bob, doors.now[0]).outcome, Granted)
-    shared.sign_in(alice, doors.now[0])
-    with doors.instance.database.read() as connection:
+    add_domain(interfaces.instance, ROOT, "Online", now=NOW)
+    add_policy(interfaces.instance, ROOT, PolicyKind.OFFLINE, "Online", {"enabled": "off"}, now=NOW)
+    assign_policy(interfaces.instance, ROOT, PolicyKind.OFFLINE, "Online", "Online", now=NOW)
+    bob, shared = a_user(interfaces.instance, "bob", pin=PIN, domain="Online"), a_device(interfaces.instance, "shared")
+    interfaces.now[0] = NOW + 30
+    assert isinstance(shared.sign_in(bob, interfaces.now[0]).outcome, Granted)
+    shared.sign_in(alice, interfaces.now[0])
+    with interfaces.instance.database.read() as connection:
         assert users_of(connection, shared.device_id) == {alice.account_id}
-    doors.now[0] = NOW + 60
-    visitor = signed_in(doors, alice)
+    interfaces.now[0] = NOW + 60
+    visitor = signed_in(interfaces, alice)
     refused = visitor.post(f"{HOME}/devices/{shared.device_id}/stolen")
     assert (refused.status, "Other people also use this device" in text_of(refused)) == (409, True)
     assert "bob" not in refused.body.decode()
     assert shared.row.revoked_at is None
 
 
-def test_whoever_only_guessed_on_a_device_does_not_use_it(doors: Doors, alice: User) -> None:
-    bob, laptop = a_user(doors.instance, "bob", pin=PIN), a_filled_device(doors.instance, alice, "laptop")
+def test_whoever_only_guessed_on_a_device_does_not_use_it(interfaces: Interfaces, alice: User) -> None:
+    bob, laptop = a_user(interfaces.instance, "bob", pin=PIN), a_filled_device(interfaces.instance, alice, "laptop")
     laptop.sign_in(bob, NOW, bob.wrong(NOW))
-    doors.now[0] = NOW + 60
-    assert said(signed_in(doors, alice).post(f"{HOME}/devices/{laptop.device_id}/stolen")) == SIGN_IN
+    interfaces.now[0] = NOW + 60
+    assert said(signed_in(interfaces, alice).post(f"{HOME}/devices/{laptop.device_id}/stolen")) == SIGN_IN
     assert laptop.row.revoked_at == NOW + 60
 
 
-def test_s62_a_device_is_reported_stolen_with_a_fresh_second_factor_only(doors: Doors, alice: User) -> None:
-    laptop = a_filled_device(doors.instance, alice, "laptop")
-    doors.now[0] = NOW + 60
-    visitor, page = signed_in(doors, alice), f"{HOME}/devices/{laptop.device_id}/stolen"
-    later = doors.now[0] = NOW + 60 + FRESH_SECONDS
+def test_s62_a_device_is_reported_stolen_with_a_fresh_second_factor_only(interfaces: Interfaces, alice: User) -> None:
+    laptop = a_filled_device(interfaces.instance, alice, "laptop")
+    interfaces.now[0] = NOW + 60
+    visitor, page = signed_in(interfaces, alice), f"{HOME}/devices/{laptop.device_id}/stolen"
+    later = interfaces.now[0] = NOW + 60 + FRESH_SECONDS
     assert visitor.get(page).status == 200
     for form in ({}, {"second-factor": alice.wrong(later).reveal()}):
         assert b'name="second-factor"' in visitor.post(page, form).body
@@ -275,49 +279,49 @@ def test_s62_a_device_is_reported_stolen_with_a_fresh_second_factor_only(doors: 
     assert laptop.row.revoked_at == later
 
 
-def test_s05_one_factor_opens_no_self_service_to_whoever_holds_a_role(any_doors: Doors) -> None:
+def test_s05_one_factor_opens_no_self_service_to_whoever_holds_a_role(any_interfaces: Interfaces) -> None:
     """Else it would set the PIN of the other token, and so become two (ADR 17)."""
-    chief = a_user(any_doors.instance, "chief", pin=PIN)
-    user = a_user(any_doors.instance, "user", pin=PIN)
-    apps = {each.login: a_token(any_doors.instance, each.login, each.account_id) for each in (chief, user)}
-    make_administrator(any_doors.instance, "chief")
+    chief = a_user(any_interfaces.instance, "chief", pin=PIN)
+    user = a_user(any_interfaces.instance, "user", pin=PIN)
+    apps = {each.login: a_token(any_interfaces.instance, each.login, each.account_id) for each in (chief, user)}
+    make_administrator(any_interfaces.instance, "chief")
     wrong, right = apps["chief"].wrong(NOW).reveal(), apps["chief"].typed(NOW).reveal()
-    refused = [run(any_doors.self_service("chief", typed)) for typed in (wrong, right)]
+    refused = [run(any_interfaces.self_service("chief", typed)) for typed in (wrong, right)]
     assert refused[0].json["result"] == "denied"
     assert refused[0].body == refused[1].body
-    assert "one-factor" in {row.result for row in on_record(any_doors.instance, Action.SIGN_IN_DENIED)}
-    assert is_granted(run(any_doors.self_service("chief", chief.typed(NOW).reveal())))
-    assert is_granted(run(any_doors.self_service("user", apps["user"].typed(NOW).reveal())))
+    assert "one-factor" in {row.result for row in on_record(any_interfaces.instance, Action.SIGN_IN_DENIED)}
+    assert is_granted(run(any_interfaces.self_service("chief", chief.typed(NOW).reveal())))
+    assert is_granted(run(any_interfaces.self_service("user", apps["user"].typed(NOW).reveal())))
 
 
-def test_s05_one_factor_is_no_fresh_second_factor_of_whoever_holds_a_role(doors: Doors, alice: User) -> None:
-    app = a_token(doors.instance, "alice", alice.account_id)
-    make_administrator(doors.instance, "alice")
-    visitor = signed_in(doors, alice)
+def test_s05_one_factor_is_no_fresh_second_factor_of_whoever_holds_a_role(interfaces: Interfaces, alice: User) -> None:
+    app = a_token(interfaces.instance, "alice", alice.account_id)
+    make_administrator(interfaces.instance, "alice")
+    visitor = signed_in(interfaces, alice)
     page, form = f"{HOME}/tokens/{alice.serial}/pin", {"new": NEW_PIN, "again": NEW_PIN}
-    later = doors.now[0] = NOW + FRESH_SECONDS
+    later = interfaces.now[0] = NOW + FRESH_SECONDS
     refused = visitor.post(page, form | {"second-factor": app.typed(later).reveal()})
     assert b'name="second-factor"' in refused.body
-    assert is_granted(run(doors.session("alice", alice.typed(later).reveal())))
-    doors.now[0] = later + 30
+    assert is_granted(run(interfaces.session("alice", alice.typed(later).reveal())))
+    interfaces.now[0] = later + 30
     assert said(visitor.post(page, form | {"second-factor": alice.typed(later + 30).reveal()})) == HOME
 
 
-def test_the_emergency_path_says_for_each_device_what_would_open_it(doors: Doors, alice: User) -> None:
-    a_filled_device(doors.instance, alice, "laptop")
-    doors.now[0] = NOW + 60
-    a_device(doors.instance, "tablet").sign_in(alice, doors.now[0])
-    doors.now[0] += 60
-    page = text_of(signed_in(doors, alice).get(f"{HOME}/emergency"))
+def test_the_emergency_path_says_for_each_device_what_would_open_it(interfaces: Interfaces, alice: User) -> None:
+    a_filled_device(interfaces.instance, alice, "laptop")
+    interfaces.now[0] = NOW + 60
+    a_device(interfaces.instance, "tablet").sign_in(alice, interfaces.now[0])
+    interfaces.now[0] += 60
+    page = text_of(signed_in(interfaces, alice).get(f"{HOME}/emergency"))
     assert "laptop help desk can read you a code" in page
     assert "tablet you cannot sign in" in page
 
 
-def test_activity_is_told_in_words_and_page_by_page(doors: Doors, alice: User) -> None:
-    run(doors.rest("alice", alice.wrong(NOW).reveal()))
+def test_activity_is_told_in_words_and_page_by_page(interfaces: Interfaces, alice: User) -> None:
+    run(interfaces.rest("alice", alice.wrong(NOW).reveal()))
     for number in range(60):
-        tokens.set_enabled(doors.instance, ROOT, alice.serial, enabled=bool(number % 2), now=NOW)
-    visitor = signed_in(doors, alice)
+        tokens.set_enabled(interfaces.instance, ROOT, alice.serial, enabled=bool(number % 2), now=NOW)
+    visitor = signed_in(interfaces, alice)
     first = visitor.get(f"{HOME}/activity")
     assert "Token enabled by the help desk" in text_of(first)
     before = first.body.decode().split("?after=")[1].split('"')[0]
@@ -326,11 +330,11 @@ def test_activity_is_told_in_words_and_page_by_page(doors: Doors, alice: User) -
     assert visitor.get(f"{HOME}/activity?after=x").status == 400
 
 
-def test_a_page_asks_few_questions(doors: Doors, alice: User) -> None:
+def test_a_page_asks_few_questions(interfaces: Interfaces, alice: User) -> None:
     for number in range(3):
-        a_filled_device(doors.instance, alice, f"laptop{number}", now=doors.now[0])
-        doors.now[0] += 60
-    visitor, engine, asked = signed_in(doors, alice), doors.instance.database.engine, []
+        a_filled_device(interfaces.instance, alice, f"laptop{number}", now=interfaces.now[0])
+        interfaces.now[0] += 60
+    visitor, engine, asked = signed_in(interfaces, alice), interfaces.instance.database.engine, []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         asked.append(statement)
@@ -344,66 +348,66 @@ def test_a_page_asks_few_questions(doors: Doors, alice: User) -> None:
     event.remove(engine, "before_cursor_execute", note)
 
 
-def test_a_user_of_two_tokens_sees_both(doors: Doors, alice: User) -> None:
-    second = a_token(doors.instance, "alice", alice.account_id)
-    page = text_of(signed_in(doors, alice).get(HOME))
+def test_a_user_of_two_tokens_sees_both(interfaces: Interfaces, alice: User) -> None:
+    second = a_token(interfaces.instance, "alice", alice.account_id)
+    page = text_of(signed_in(interfaces, alice).get(HOME))
     assert f"{second.serial} works PIN not needed" in page
     assert f"{alice.serial} works PIN set" in page
 
 
 def test_s06_whoever_holds_a_role_is_not_tried_from_elsewhere_here_either(memory_database: Database) -> None:
-    with doors_of(an_instance(memory_database), admin_networks=("192.0.2.0/24",)) as doors:
-        chief, user = a_user(doors.instance, "chief", pin=PIN), a_user(doors.instance, "user", pin=PIN)
-        make_administrator(doors.instance, "chief")
+    with interfaces_of(an_instance(memory_database), admin_networks=("192.0.2.0/24",)) as interfaces:
+        chief, user = a_user(interfaces.instance, "chief", pin=PIN), a_user(interfaces.instance, "user", pin=PIN)
+        make_administrator(interfaces.instance, "chief")
         for login in ("chief", "user"):
-            run(doors.self_service(login, chief.wrong(NOW).reveal(), address="198.51.100.7"))
-        assert account_row(doors.instance, "chief").failures == 0
-        assert account_row(doors.instance, "user").failures == 1
-        refused = run(doors.self_service("chief", chief.typed(NOW).reveal(), address="198.51.100.7"))
+            run(interfaces.self_service(login, chief.wrong(NOW).reveal(), address="198.51.100.7"))
+        assert account_row(interfaces.instance, "chief").failures == 0
+        assert account_row(interfaces.instance, "user").failures == 1
+        refused = run(interfaces.self_service("chief", chief.typed(NOW).reveal(), address="198.51.100.7"))
         assert refused.json["result"] == "denied"
-        assert is_granted(run(doors.self_service("chief", chief.typed(NOW).reveal())))
-        assert is_granted(run(doors.self_service("user", user.typed(NOW).reveal(), address="198.51.100.7")))
+        assert is_granted(run(interfaces.self_service("chief", chief.typed(NOW).reveal())))
+        assert is_granted(run(interfaces.self_service("user", user.typed(NOW).reveal(), address="198.51.100.7")))
 
 
 def test_s06_an_open_session_of_whoever_holds_a_role_is_of_no_use_elsewhere(memory_database: Database) -> None:
     """Not for guesses: neither a passcode, nor two codes, nor a second factor is tried there."""
-    with doors_of(an_instance(memory_database), admin_networks=("192.0.2.0/24",)) as doors:
-        chief, user = (a_user(doors.instance, login, pin=PIN) for login in ("chief", "user"))
-        make_administrator(doors.instance, "chief")
-        inside = {each.login: signed_in(doors, each) for each in (chief, user)}
+    with interfaces_of(an_instance(memory_database), admin_networks=("192.0.2.0/24",)) as interfaces:
+        chief, user = (a_user(interfaces.instance, login, pin=PIN) for login in ("chief", "user"))
+        make_administrator(interfaces.instance, "chief")
+        inside = {each.login: signed_in(interfaces, each) for each in (chief, user)}
         for login, token in (("chief", chief), ("user", user)):
             outside = replace(inside[login], address="198.51.100.7")
             wrong = token.wrong(NOW).reveal()
             outside.post(f"{HOME}/passcode", {"passcode": wrong})
             outside.post(f"{HOME}/tokens/{token.serial}/resynchronise", {"first": wrong[-6:], "second": wrong[-6:]})
-        doors.now[0] = NOW + FRESH_SECONDS
+        interfaces.now[0] = NOW + FRESH_SECONDS
         form = {"new": NEW_PIN, "again": NEW_PIN, "second-factor": chief.wrong(NOW).reveal()}
         refused = replace(inside["chief"], address="198.51.100.7").post(f"{HOME}/tokens/{chief.serial}/pin", form)
-        assert (said(refused), account_row(doors.instance, "chief").failures) == (SIGN_IN, 0)
-        assert account_row(doors.instance, "user").failures == 2
+        assert (said(refused), account_row(interfaces.instance, "chief").failures) == (SIGN_IN, 0)
+        assert account_row(interfaces.instance, "user").failures == 2
         assert inside["chief"].get(HOME).status == 200
 
 
-def test_s06_from_elsewhere_nobody_counts_failures_of_a_user_here(doors: Doors, alice: User) -> None:
-    settings = replace(doors.service.settings, self_service_networks=("192.0.2.0/24",))
-    service = replace(doors.service, settings=settings)
-    inside = replace(doors, service=service, app=create_application(service))
+def test_s06_from_elsewhere_nobody_counts_failures_of_a_user_here(interfaces: Interfaces, alice: User) -> None:
+    settings = replace(interfaces.service.settings, self_service_networks=("192.0.2.0/24",))
+    service = replace(interfaces.service, settings=settings)
+    inside = replace(interfaces, service=service, app=create_application(service))
     for _ in range(2 * LIMIT):
         refused = run(inside.self_service("alice", alice.wrong(NOW).reveal(), address="198.51.100.7"))
         assert (refused.status, "does not answer to this address" in refused.body.decode()) == (403, True)
-    assert account_row(doors.instance, "alice").failures == 0
+    assert account_row(interfaces.instance, "alice").failures == 0
     assert is_granted(run(inside.self_service("alice", alice.typed(NOW).reveal())))
 
 
-def test_the_session_of_a_user_is_kept_as_a_hash(doors: Doors, alice: User) -> None:
-    visitor = signed_in(doors, alice)
+def test_the_session_of_a_user_is_kept_as_a_hash(interfaces: Interfaces, alice: User) -> None:
+    visitor = signed_in(interfaces, alice)
     assert visitor.token is not None
     assert visitor.token.reveal().startswith(user_sessions.TOKEN_PREFIX)
-    assert visitor.token.reveal() not in repr(on_record(doors.instance))
-    assert user_sessions.find_session(doors.instance, Secret(visitor.token.reveal() + "x"), NOW) is None
+    assert visitor.token.reveal() not in repr(on_record(interfaces.instance))
+    assert user_sessions.find_session(interfaces.instance, Secret(visitor.token.reveal() + "x"), NOW) is None
 
 
-def test_codes_for_a_while_are_not_promised_to_work_offline(doors: Doors, alice: User) -> None:
-    page = text_of(signed_in(doors, alice).get(f"{HOME}/emergency"))
+def test_codes_for_a_while_are_not_promised_to_work_offline(interfaces: Interfaces, alice: User) -> None:
+    page = text_of(signed_in(interfaces, alice).get(f"{HOME}/emergency"))
     assert "They never work on a device that is offline." in page
     assert "work everywhere" not in page

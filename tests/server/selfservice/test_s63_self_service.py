@@ -16,7 +16,7 @@ from sparekey.server.web import cookies
 from sparekey.server.web.pages import Page
 from tests.builders import NOW, PIN, ROOT, User, a_device, a_user, on_record, token_row
 from tests.server.asgi import ask
-from tests.server.doors import Doors, run
+from tests.server.interfaces import Interfaces, run
 from tests.server.operation_world import session_of
 from tests.server.self_service_visitor import SIGN_IN, Visitor, header, placed, said, signed_in
 
@@ -33,7 +33,7 @@ every_page_about_something = pytest.mark.parametrize(
 class Two:
     """Mallory has signed in; the rest is Alice's."""
 
-    doors: Doors
+    interfaces: Interfaces
     mallory: Visitor
     own: User
     alice: User
@@ -47,19 +47,21 @@ class Two:
         return {"new": "93kd71", "again": "93kd71", "passcode": "1", **codes}
 
     def effects(self) -> list[AuditRow]:
-        return [row for row in on_record(self.doors.instance, limit=10_000) if row.account_id == self.alice.account_id]
+        return [
+            row for row in on_record(self.interfaces.instance, limit=10_000) if row.account_id == self.alice.account_id
+        ]
 
 
 @pytest.fixture
-def two(doors: Doors) -> Two:
-    alice, mallory = a_user(doors.instance, "alice", pin=PIN), a_user(doors.instance, "mallory", pin=PIN)
-    device = a_device(doors.instance, "laptop-of-alice")
+def two(interfaces: Interfaces) -> Two:
+    alice, mallory = a_user(interfaces.instance, "alice", pin=PIN), a_user(interfaces.instance, "mallory", pin=PIN)
+    device = a_device(interfaces.instance, "laptop-of-alice")
     device.sign_in(alice, NOW)
-    doors.now[0] = NOW + 60
-    own = a_device(doors.instance, "laptop-of-mallory")
-    own.sign_in(mallory, doors.now[0])
-    doors.now[0] += 60
-    return Two(doors, signed_in(doors, mallory), mallory, alice, device.device_id, own.device_id)
+    interfaces.now[0] = NOW + 60
+    own = a_device(interfaces.instance, "laptop-of-mallory")
+    own.sign_in(mallory, interfaces.now[0])
+    interfaces.now[0] += 60
+    return Two(interfaces, signed_in(interfaces, mallory), mallory, alice, device.device_id, own.device_id)
 
 
 @every_page_about_something
@@ -67,7 +69,7 @@ def test_s63_what_is_somebody_elses_does_not_exist(two: Two, page: Page) -> None
     """In the same words as what is not there at all, and nothing happens."""
     before, row, names = (
         two.effects(),
-        token_row(two.doors.instance, two.alice.serial),
+        token_row(two.interfaces.instance, two.alice.serial),
         (two.alice.serial, two.device_id),
     )
     theirs = two.mallory.ask(page, *names, form=two.form())
@@ -75,7 +77,7 @@ def test_s63_what_is_somebody_elses_does_not_exist(two: Two, page: Page) -> None
     assert (theirs.status, nothing.status) == (404, 404)
     assert _without_changing(theirs.body, names) == _without_changing(nothing.body, names)
     assert two.effects() == before
-    assert token_row(two.doors.instance, two.alice.serial) == row
+    assert token_row(two.interfaces.instance, two.alice.serial) == row
     for name in ("alice", *names):
         assert name.encode() not in theirs.body
 
@@ -98,8 +100,8 @@ def test_s63_whoever_is_not_signed_in_is_sent_to_the_sign_in(two: Two, page: Pag
     before = two.effects()
     mallory = two.mallory.token
     assert mallory is not None
-    console_too = Visitor(two.doors, mallory, cookie=cookies.SESSION)
-    for nobody in (Visitor(two.doors, None), Visitor(two.doors, Secret("spu_wrong")), console_too):
+    console_too = Visitor(two.interfaces, mallory, cookie=cookies.SESSION)
+    for nobody in (Visitor(two.interfaces, None), Visitor(two.interfaces, Secret("spu_wrong")), console_too):
         reply = nobody.ask(page, two.alice.serial, two.device_id)
         assert (reply.status, said(reply)) == (303, SIGN_IN)
     assert two.effects() == before
@@ -110,7 +112,7 @@ def test_s61_a_form_of_another_site_or_sign_in_does_nothing(two: Two, page: Page
     if not page.changes:
         return
     path = placed(page, two.own.serial, two.own_device_id)
-    before = on_record(two.doors.instance)
+    before = on_record(two.interfaces.instance)
     replies = [
         two.mallory.post(path, {"mark": ""}),
         two.mallory.post(path, {"mark": cookies.new_mark(Secret("spu_of_somebody_else"))}),
@@ -119,7 +121,7 @@ def test_s61_a_form_of_another_site_or_sign_in_does_nothing(two: Two, page: Page
         two.mallory.post(path, headers={"host": "elsewhere.example"}),
     ]
     assert [reply.status for reply in replies] == [403, 403, 403, 403, 421]
-    assert on_record(two.doors.instance) == before
+    assert on_record(two.interfaces.instance) == before
 
 
 @every_page
@@ -136,24 +138,24 @@ def test_s61_no_page_runs_a_script_that_is_not_ours(two: Two, page: Page) -> Non
 def test_s63_a_session_of_a_user_opens_nothing_of_the_administrators(two: Two) -> None:
     """Whatever roles the user holds: it is another kind of session, in another cookie."""
     _make_super_administrator(two)
-    two.doors.now[0] += 60
-    visitor = signed_in(two.doors, two.own)
+    two.interfaces.now[0] += 60
+    visitor = signed_in(two.interfaces, two.own)
     assert visitor.token is not None
     for page in (each for each in CONSOLE.pages if not each.changes and "{" not in each.path):
         for cookie in (cookies.SELF_SERVICE, cookies.SESSION):
-            reply = Visitor(two.doors, visitor.token, cookie=cookie).get(page.path)
+            reply = Visitor(two.interfaces, visitor.token, cookie=cookie).get(page.path)
             assert (reply.status, said(reply)) == (303, CONSOLE.sign_in)
     bearer = {"Authorization": f"Bearer {visitor.token.reveal()}"}
-    assert run(ask(two.doors.app, "GET", "/v1/users", headers=bearer)).status == 401
+    assert run(ask(two.interfaces.app, "GET", "/v1/users", headers=bearer)).status == 401
 
 
 def test_s63_a_session_of_an_administrator_opens_no_self_service(two: Two) -> None:
     _make_super_administrator(two)
-    two.doors.now[0] += 60
-    console = session_of(two.doors.instance, two.own, two.doors.now[0])
+    two.interfaces.now[0] += 60
+    console = session_of(two.interfaces.instance, two.own, two.interfaces.now[0])
     for cookie in (cookies.SELF_SERVICE, cookies.SESSION):
-        assert said(Visitor(two.doors, console, cookie=cookie).get(SELF_SERVICE.home)) == SIGN_IN
+        assert said(Visitor(two.interfaces, console, cookie=cookie).get(SELF_SERVICE.home)) == SIGN_IN
 
 
 def _make_super_administrator(two: Two) -> None:
-    roles.grant(two.doors.instance, ROOT, SUPER_ADMINISTRATOR, HolderKind.USER, "mallory", TOP_DOMAIN, now=NOW)
+    roles.grant(two.interfaces.instance, ROOT, SUPER_ADMINISTRATOR, HolderKind.USER, "mallory", TOP_DOMAIN, now=NOW)

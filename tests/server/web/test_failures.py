@@ -17,7 +17,7 @@ from sparekey.server.selfservice.site import SELF_SERVICE
 from sparekey.server.web.site import Site
 from sparekey.server.work import WorkPool
 from tests.server.asgi import Reply, ask
-from tests.server.doors import Doors, run
+from tests.server.interfaces import Interfaces, run
 from tests.server.operation_world import World, an_administrator
 from tests.server.page_world import header, visit
 
@@ -41,39 +41,39 @@ def is_page(reply: Reply, *words: str, leads_on: str = "") -> bool:
     return True
 
 
-def got(doors: Doors, path: str, headers: Mapping[str, str] = _OURS, **more: Any) -> Reply:
-    return run(ask(doors.app, "GET", path, headers=headers, **more))
+def got(interfaces: Interfaces, path: str, headers: Mapping[str, str] = _OURS, **more: Any) -> Reply:
+    return run(ask(interfaces.app, "GET", path, headers=headers, **more))
 
 
-def sent(doors: Doors, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Reply:
+def sent(interfaces: Interfaces, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Reply:
     form = {"content-type": "application/x-www-form-urlencoded", **_OURS, **(headers or {})}
-    return run(ask(doors.app, "POST", path, body, form))
+    return run(ask(interfaces.app, "POST", path, body, form))
 
 
-def with_service(doors: Doors, **changed: Any) -> Doors:
-    service = replace(doors.service, **changed)
-    return replace(doors, service=service, app=create_application(service))
+def with_service(interfaces: Interfaces, **changed: Any) -> Interfaces:
+    service = replace(interfaces.service, **changed)
+    return replace(interfaces, service=service, app=create_application(service))
 
 
 @every_site
-def test_what_is_not_there(doors: Doors, site: Site) -> None:
+def test_what_is_not_there(interfaces: Interfaces, site: Site) -> None:
     for path in (f"{site.home}/nothing/of/the/kind", f"{site.home}/%2e%2e/x", f"{site.home}/%zz"):
-        reply = got(doors, path)
+        reply = got(interfaces, path)
         assert reply.status == 404
         assert is_page(reply, "This page does not exist", leads_on=site.home)
 
 
 @every_site
-def test_what_takes_forms_is_not_looked_at(doors: Doors, site: Site) -> None:
-    reply = got(doors, site.sign_out)
+def test_what_takes_forms_is_not_looked_at(interfaces: Interfaces, site: Site) -> None:
+    reply = got(interfaces, site.sign_out)
     assert reply.status == 405
     assert header(reply, "allow") == "POST"
     assert is_page(reply, "only accepts forms", leads_on=site.home)
 
 
 @every_site
-def test_another_host_has_no_page_that_leads_back_here(doors: Doors, site: Site) -> None:
-    reply = got(doors, site.home, {"host": "elsewhere.example"})
+def test_another_host_has_no_page_that_leads_back_here(interfaces: Interfaces, site: Site) -> None:
+    reply = got(interfaces, site.home, {"host": "elsewhere.example"})
     assert reply.status == 421
     assert is_page(reply, "does not answer under this name", "certificate")
     assert f'href="{site.home}"' not in reply.body.decode()
@@ -82,21 +82,21 @@ def test_another_host_has_no_page_that_leads_back_here(doors: Doors, site: Site)
 
 
 @every_site
-def test_whoever_comes_from_another_network(doors: Doors, site: Site) -> None:
+def test_whoever_comes_from_another_network(interfaces: Interfaces, site: Site) -> None:
     networks = ("192.0.2.0/24",)
-    settings = replace(doors.service.settings, self_service_networks=networks)
-    inside = with_service(doors, settings=settings, admin_networks=networks)
+    settings = replace(interfaces.service.settings, self_service_networks=networks)
+    inside = with_service(interfaces, settings=settings, admin_networks=networks)
     reply = got(inside, site.sign_in, address="198.51.100.7")
     assert reply.status == 403
     assert is_page(reply, "does not answer to this address")
 
 
 @every_site
-def test_forms_that_are_none(doors: Doors, site: Site) -> None:
+def test_forms_that_are_none(interfaces: Interfaces, site: Site) -> None:
     too_large, no_form, no_mark = (
-        sent(doors, site.sign_in, b"x=" + b"y" * 70_000),
-        sent(doors, site.sign_in, b"user=%ff"),
-        sent(doors, site.sign_in, b"user=alice"),
+        sent(interfaces, site.sign_in, b"x=" + b"y" * 70_000),
+        sent(interfaces, site.sign_in, b"user=%ff"),
+        sent(interfaces, site.sign_in, b"user=alice"),
     )
     assert [too_large.status, no_form.status, no_mark.status] == [413, 400, 403]
     assert is_page(too_large, "The body has more than", leads_on=site.home)
@@ -105,14 +105,14 @@ def test_forms_that_are_none(doors: Doors, site: Site) -> None:
 
 
 @every_site
-def test_a_server_that_is_busy_or_without_its_database(doors: Doors, site: Site) -> None:
+def test_a_server_that_is_busy_or_without_its_database(interfaces: Interfaces, site: Site) -> None:
     class Broken:
         def __getattr__(self, name: str) -> Any:
             raise OperationalError("SELECT 1", {}, OSError("connection refused"))
 
     none = WorkPool("none", 1, -1)
-    busy = with_service(doors, administration=none, self_service=none, sessions=none)
-    unreachable = with_service(doors, instance=replace(doors.instance, database=Broken()))  # type: ignore[arg-type] # as good as one that is gone
+    busy = with_service(interfaces, administration=none, self_service=none, sessions=none)
+    unreachable = with_service(interfaces, instance=replace(interfaces.instance, database=Broken()))  # type: ignore[arg-type] # as good as one that is gone
     for broken, words in ((busy, "The server is busy"), (unreachable, "The server is temporarily unavailable")):
         reply = got(broken, site.home, {"cookie": f"{site.sessions.cookie}={_PREFIXES[site.name]}x", **_OURS})
         assert reply.status == 503
@@ -121,9 +121,9 @@ def test_a_server_that_is_busy_or_without_its_database(doors: Doors, site: Site)
     none.close()
 
 
-def test_a_sign_in_for_which_there_is_no_room(doors: Doors) -> None:
+def test_a_sign_in_for_which_there_is_no_room(interfaces: Interfaces) -> None:
     none = WorkPool("none", 1, -1)
-    busy = with_service(doors, self_service=none, sessions=none)
+    busy = with_service(interfaces, self_service=none, sessions=none)
     for sign_in, site in ((busy.console, CONSOLE), (busy.self_service, SELF_SERVICE)):
         reply = run(sign_in("alice", "123456"))
         assert reply.status == 429
@@ -132,11 +132,11 @@ def test_a_sign_in_for_which_there_is_no_room(doors: Doors) -> None:
 
 
 @every_site
-def test_a_server_that_fails(doors: Doors, site: Site) -> None:
+def test_a_server_that_fails(interfaces: Interfaces, site: Site) -> None:
     def no_clock() -> int:
         raise OSError("a clock that says " + "too much")
 
-    reply = got(with_service(doors, now=no_clock), site.sign_in)
+    reply = got(with_service(interfaces, now=no_clock), site.sign_in)
     assert reply.status == 500
     assert is_page(reply, "An internal error occurred", leads_on=site.home)
     assert "too much" not in reply.body.decode()
@@ -156,18 +156,18 @@ def test_a_refusal_within_the_console_leads_on(world: World) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/nothing", "/agent/v1/nothing", "/v1/%2e%2e/console", "/nothing"])
-def test_programs_are_told_in_json(doors: Doors, path: str) -> None:
-    reply = got(doors, path)
+def test_programs_are_told_in_json(interfaces: Interfaces, path: str) -> None:
+    reply = got(interfaces, path)
     assert (reply.status, reply.error) == (404, "no-such-route")
-    assert got(doors, "/v1/nothing", {"accept": "text/html"}).error == "no-such-route"
+    assert got(interfaces, "/v1/nothing", {"accept": "text/html"}).error == "no-such-route"
 
 
-def test_a_person_who_mistypes_an_address_is_shown_where_to_begin(doors: Doors) -> None:
-    reply = got(doors, "/consol", {"accept": "text/html,application/xhtml+xml;q=0.9", **_OURS})
+def test_a_person_who_mistypes_an_address_is_shown_where_to_begin(interfaces: Interfaces) -> None:
+    reply = got(interfaces, "/consol", {"accept": "text/html,application/xhtml+xml;q=0.9", **_OURS})
     assert reply.status == 404
     assert is_page(reply, "This page does not exist", leads_on=SELF_SERVICE.home)
 
 
-def test_a_script_of_ours_is_told_in_json(doors: Doors) -> None:
-    reply = sent(doors, "/console/sign-in/passkey/question", headers={"accept": "application/json"})
+def test_a_script_of_ours_is_told_in_json(interfaces: Interfaces) -> None:
+    reply = sent(interfaces, "/console/sign-in/passkey/question", headers={"accept": "application/json"})
     assert (reply.status, reply.error) == (403, "not-allowed")

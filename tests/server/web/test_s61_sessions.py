@@ -24,24 +24,24 @@ from tests.app.administrators import add_tree, an_administrator
 from tests.authenticators import PLACE, Authenticator
 from tests.builders import LIMIT, NOW, ROOT, User, a_user, on_record
 from tests.server.asgi import Reply, ask
-from tests.server.doors import Doors, make_administrator, run
+from tests.server.interfaces import Interfaces, make_administrator, run
 from tests.server.operation_world import session_of
 from tests.server.self_service_visitor import said, signed_in
 
 
-def looks_in(doors: Doors, token: Secret[str]) -> Reply:
+def looks_in(interfaces: Interfaces, token: Secret[str]) -> Reply:
     headers = {"host": "localhost", "cookie": f"{cookies.SESSION}={token.reveal()}"}
-    return run(ask(doors.app, "GET", CONSOLE.account, headers=headers))
+    return run(ask(interfaces.app, "GET", CONSOLE.account, headers=headers))
 
 
-def sends(doors: Doors, token: Secret[str], path: str) -> Reply:
+def sends(interfaces: Interfaces, token: Secret[str], path: str) -> Reply:
     headers = {
         "host": "localhost",
         "origin": "https://localhost",
         "content-type": "application/x-www-form-urlencoded",
         "cookie": f"{cookies.SESSION}={token.reveal()}",
     }
-    return run(ask(doors.app, "POST", path, urlencode({MARK_FIELD: cookies.new_mark(token)}).encode(), headers))
+    return run(ask(interfaces.app, "POST", path, urlencode({MARK_FIELD: cookies.new_mark(token)}).encode(), headers))
 
 
 def is_sent_to_the_sign_in(reply: Reply) -> bool:
@@ -49,68 +49,68 @@ def is_sent_to_the_sign_in(reply: Reply) -> bool:
 
 
 @pytest.fixture
-def carol(doors: Doors) -> User:
-    user = a_user(doors.instance)
-    make_administrator(doors.instance, user.login)
+def carol(interfaces: Interfaces) -> User:
+    user = a_user(interfaces.instance)
+    make_administrator(interfaces.instance, user.login)
     return user
 
 
-def test_s61_a_session_that_nobody_uses_ends(doors: Doors, carol: User) -> None:
-    token = session_of(doors.instance, carol)
-    doors.now[0] = NOW + IDLE_SECONDS - 1
-    assert looks_in(doors, token).status == 200
-    doors.now[0] += IDLE_SECONDS
-    assert is_sent_to_the_sign_in(looks_in(doors, token))
+def test_s61_a_session_that_nobody_uses_ends(interfaces: Interfaces, carol: User) -> None:
+    token = session_of(interfaces.instance, carol)
+    interfaces.now[0] = NOW + IDLE_SECONDS - 1
+    assert looks_in(interfaces, token).status == 200
+    interfaces.now[0] += IDLE_SECONDS
+    assert is_sent_to_the_sign_in(looks_in(interfaces, token))
 
 
-def test_s61_a_session_ends_after_half_a_day_however_it_is_used(doors: Doors, carol: User) -> None:
-    token = session_of(doors.instance, carol)
+def test_s61_a_session_ends_after_half_a_day_however_it_is_used(interfaces: Interfaces, carol: User) -> None:
+    token = session_of(interfaces.instance, carol)
     for at in range(0, LONGEST_SECONDS, IDLE_SECONDS - 60):
-        doors.now[0] = NOW + at
-        assert looks_in(doors, token).status == 200
-    doors.now[0] = NOW + LONGEST_SECONDS
-    assert is_sent_to_the_sign_in(looks_in(doors, token))
+        interfaces.now[0] = NOW + at
+        assert looks_in(interfaces, token).status == 200
+    interfaces.now[0] = NOW + LONGEST_SECONDS
+    assert is_sent_to_the_sign_in(looks_in(interfaces, token))
 
 
-def _signs_out(doors: Doors, carol: User, token: Secret[str]) -> None:
-    assert is_sent_to_the_sign_in(sends(doors, token, CONSOLE.sign_out))
+def _signs_out(interfaces: Interfaces, carol: User, token: Secret[str]) -> None:
+    assert is_sent_to_the_sign_in(sends(interfaces, token, CONSOLE.sign_out))
 
 
-def _disabled(doors: Doors, carol: User, token: Secret[str]) -> None:
-    users.set_enabled(doors.instance, ROOT, carol.login, enabled=False, now=NOW)
+def _disabled(interfaces: Interfaces, carol: User, token: Secret[str]) -> None:
+    users.set_enabled(interfaces.instance, ROOT, carol.login, enabled=False, now=NOW)
 
 
-def _token_lost(doors: Doors, carol: User, token: Secret[str]) -> None:
-    tokens.set_lost(doors.instance, ROOT, carol.serial, lost=True, now=NOW)
+def _token_lost(interfaces: Interfaces, carol: User, token: Secret[str]) -> None:
+    tokens.set_lost(interfaces.instance, ROOT, carol.serial, lost=True, now=NOW)
 
 
-def _ended_from_another_one(doors: Doors, carol: User, token: Secret[str]) -> None:
-    other = session_of(doors.instance, carol)
-    assert sends(doors, other, f"{CONSOLE.account}/sessions/end-others").status == 303
-    assert looks_in(doors, other).status == 200
+def _ended_from_another_one(interfaces: Interfaces, carol: User, token: Secret[str]) -> None:
+    other = session_of(interfaces.instance, carol)
+    assert sends(interfaces, other, f"{CONSOLE.account}/sessions/end-others").status == 303
+    assert looks_in(interfaces, other).status == 200
 
 
-def _ended_by_name(doors: Doors, carol: User, token: Secret[str]) -> None:
-    session, other = find_session(doors.instance, token, NOW), session_of(doors.instance, carol)
+def _ended_by_name(interfaces: Interfaces, carol: User, token: Secret[str]) -> None:
+    session, other = find_session(interfaces.instance, token, NOW), session_of(interfaces.instance, carol)
     assert session is not None
-    assert sends(doors, other, f"{CONSOLE.account}/sessions/{name_of(session.id)}/end").status == 303
+    assert sends(interfaces, other, f"{CONSOLE.account}/sessions/{name_of(session.id)}/end").status == 303
 
 
-def _ended_by_somebody_above(doors: Doors, carol: User, token: Secret[str]) -> None:
-    session = find_session(doors.instance, token, NOW)
+def _ended_by_somebody_above(interfaces: Interfaces, carol: User, token: Secret[str]) -> None:
+    session = find_session(interfaces.instance, token, NOW)
     assert session is not None
-    session_lists.end_session_of(doors.instance, ROOT, name_of(session.id), now=NOW)
+    session_lists.end_session_of(interfaces.instance, ROOT, name_of(session.id), now=NOW)
 
 
-def _passkey_removed(doors: Doors, carol: User, token: Secret[str]) -> None:
-    session = find_session(doors.instance, token, NOW)
+def _passkey_removed(interfaces: Interfaces, carol: User, token: Secret[str]) -> None:
+    session = find_session(interfaces.instance, token, NOW)
     assert session is not None
-    answer = Authenticator().create(passkeys.ask_for_registration(doors.instance, PLACE, session, NOW))
-    added = passkeys.add_passkey(doors.instance, PLACE, session, "key", answer, NOW)
-    passkeys.remove_passkey(doors.instance, ROOT, carol.login, added.passkey, now=NOW)
+    answer = Authenticator().create(passkeys.ask_for_registration(interfaces.instance, PLACE, session, NOW))
+    added = passkeys.add_passkey(interfaces.instance, PLACE, session, "key", answer, NOW)
+    passkeys.remove_passkey(interfaces.instance, ROOT, carol.login, added.passkey, now=NOW)
 
 
-ENDS: list[Callable[[Doors, User, Secret[str]], None]] = [
+ENDS: list[Callable[[Interfaces, User, Secret[str]], None]] = [
     _signs_out,
     _disabled,
     _token_lost,
@@ -123,24 +123,26 @@ ENDS: list[Callable[[Doors, User, Secret[str]], None]] = [
 
 @pytest.mark.parametrize("end", ENDS, ids=[each.__name__[1:] for each in ENDS])
 def test_s61_the_old_cookie_is_refused_at_once(
-    doors: Doors, carol: User, end: Callable[[Doors, User, Secret[str]], None]
+    interfaces: Interfaces, carol: User, end: Callable[[Interfaces, User, Secret[str]], None]
 ) -> None:
-    token = session_of(doors.instance, carol)
-    assert looks_in(doors, token).status == 200
-    end(doors, carol, token)
-    assert is_sent_to_the_sign_in(looks_in(doors, token))
+    token = session_of(interfaces.instance, carol)
+    assert looks_in(interfaces, token).status == 200
+    end(interfaces, carol, token)
+    assert is_sent_to_the_sign_in(looks_in(interfaces, token))
 
 
-def test_s61_a_session_that_is_there_when_its_user_is_disabled_does_not_hold(doors: Doors, carol: User) -> None:
+def test_s61_a_session_that_is_there_when_its_user_is_disabled_does_not_hold(
+    interfaces: Interfaces, carol: User
+) -> None:
     """Disabling ends sessions; one that begins in the very same moment is judged by its user, too."""
-    token = session_of(doors.instance, carol)
-    with doors.instance.database.write() as connection:
+    token = session_of(interfaces.instance, carol)
+    with interfaces.instance.database.write() as connection:
         accounts.set_enabled(connection, carol.account_id, enabled=False)
-    assert is_sent_to_the_sign_in(looks_in(doors, token))
+    assert is_sent_to_the_sign_in(looks_in(interfaces, token))
 
 
-def test_s63_sessions_are_ended_by_who_may_and_stands_not_below(doors: Doors) -> None:
-    instance: Instance = doors.instance
+def test_s63_sessions_are_ended_by_who_may_and_stands_not_below(interfaces: Interfaces) -> None:
+    instance: Instance = interfaces.instance
     add_tree(instance)
     chief, _ = an_administrator(instance, (SUPER_ADMINISTRATOR, TOP_DOMAIN))
     seller, _ = an_administrator(instance, ("help desk", "Sales"), domain="Sales")
@@ -164,66 +166,70 @@ def test_s63_sessions_are_ended_by_who_may_and_stands_not_below(doors: Doors) ->
     assert find_session(instance, tokens_of[chief.login], NOW) is not None
 
 
-def test_sessions_are_listed_page_by_page(doors: Doors) -> None:
-    people = [an_administrator(doors.instance, ("auditor", TOP_DOMAIN))[0] for _ in range(3)]
+def test_sessions_are_listed_page_by_page(interfaces: Interfaces) -> None:
+    people = [an_administrator(interfaces.instance, ("auditor", TOP_DOMAIN))[0] for _ in range(3)]
     for user in people:
-        session_of(doors.instance, user)
-        session_of(doors.instance, user)
+        session_of(interfaces.instance, user)
+        session_of(interfaces.instance, user)
     seen: list[str] = []
     after = ""
-    while rows := session_lists.list_sessions(doors.instance, ROOT, 2, after, now=NOW):
+    while rows := session_lists.list_sessions(interfaces.instance, ROOT, 2, after, now=NOW):
         seen += [row.session for row in rows]
         after = rows[-1].cursor
     assert len(seen) == len(set(seen)) == 6
 
 
-def _disabled_for_a_while(doors: Doors, carol: User, meanwhile: Callable[[], object]) -> None:
-    users.set_enabled(doors.instance, ROOT, carol.login, enabled=False, now=NOW)
+def _disabled_for_a_while(interfaces: Interfaces, carol: User, meanwhile: Callable[[], object]) -> None:
+    users.set_enabled(interfaces.instance, ROOT, carol.login, enabled=False, now=NOW)
     meanwhile()
-    users.set_enabled(doors.instance, ROOT, carol.login, enabled=True, now=NOW)
+    users.set_enabled(interfaces.instance, ROOT, carol.login, enabled=True, now=NOW)
 
 
-def _locked_for_a_while(doors: Doors, carol: User, meanwhile: Callable[[], object]) -> None:
+def _locked_for_a_while(interfaces: Interfaces, carol: User, meanwhile: Callable[[], object]) -> None:
     for _ in range(LIMIT):
-        run(doors.rest(carol.login, carol.wrong(NOW).reveal()))
+        run(interfaces.rest(carol.login, carol.wrong(NOW).reveal()))
     meanwhile()
-    users.unlock(doors.instance, ROOT, carol.login, now=NOW)
+    users.unlock(interfaces.instance, ROOT, carol.login, now=NOW)
 
 
-def test_s61_who_signs_out_when_locked_is_out_for_good(doors: Doors, carol: User) -> None:
-    token = session_of(doors.instance, carol)
-    _locked_for_a_while(doors, carol, lambda: _signs_out(doors, carol, token))
-    assert is_sent_to_the_sign_in(looks_in(doors, token))
-    (row,) = on_record(doors.instance, Action.SESSION_ENDED)
+def test_s61_who_signs_out_when_locked_is_out_for_good(interfaces: Interfaces, carol: User) -> None:
+    token = session_of(interfaces.instance, carol)
+    _locked_for_a_while(interfaces, carol, lambda: _signs_out(interfaces, carol, token))
+    assert is_sent_to_the_sign_in(looks_in(interfaces, token))
+    (row,) = on_record(interfaces.instance, Action.SESSION_ENDED)
     assert (row.actor, row.account_id) == (f"user:{carol.account_id}", carol.account_id)
-    _signs_out(doors, carol, token)  # once more: nothing to end, and no audit event
-    assert len(on_record(doors.instance, Action.SESSION_ENDED)) == 1
+    _signs_out(interfaces, carol, token)  # once more: nothing to end, and no audit event
+    assert len(on_record(interfaces.instance, Action.SESSION_ENDED)) == 1
 
 
-def test_s61_who_logs_out_over_rest_when_locked_is_out_for_good(doors: Doors, carol: User) -> None:
-    token = session_of(doors.instance, carol)
+def test_s61_who_logs_out_over_rest_when_locked_is_out_for_good(interfaces: Interfaces, carol: User) -> None:
+    token = session_of(interfaces.instance, carol)
     bearer = {"Authorization": f"Bearer {token.reveal()}"}
 
     def logs_out() -> None:
-        assert run(ask(doors.app, "DELETE", "/v1/sessions", headers=bearer)).status == 401
+        assert run(ask(interfaces.app, "DELETE", "/v1/sessions", headers=bearer)).status == 401
 
-    _locked_for_a_while(doors, carol, logs_out)
-    assert find_session(doors.instance, token, NOW) is None
+    _locked_for_a_while(interfaces, carol, logs_out)
+    assert find_session(interfaces.instance, token, NOW) is None
 
 
-def test_s61_who_signs_out_of_self_service_when_locked_is_out_for_good(doors: Doors) -> None:
-    user = a_user(doors.instance)
-    visitor = signed_in(doors, user)
-    _locked_for_a_while(doors, user, lambda: visitor.post(SELF_SERVICE.sign_out))
+def test_s61_who_signs_out_of_self_service_when_locked_is_out_for_good(interfaces: Interfaces) -> None:
+    user = a_user(interfaces.instance)
+    visitor = signed_in(interfaces, user)
+    _locked_for_a_while(interfaces, user, lambda: visitor.post(SELF_SERVICE.sign_out))
     assert said(visitor.get(SELF_SERVICE.home)) == SELF_SERVICE.sign_in
 
 
-def test_s61_whoever_is_enabled_again_signs_in_anew(doors: Doors, carol: User) -> None:
+def test_s61_whoever_is_enabled_again_signs_in_anew(interfaces: Interfaces, carol: User) -> None:
     """Enable a user again, in the console as in self-service; other users' sessions stay."""
-    token, user, other = session_of(doors.instance, carol), a_user(doors.instance), a_user(doors.instance)
-    visitor, kept = signed_in(doors, user), signed_in(doors, other)
+    token, user, other = (
+        session_of(interfaces.instance, carol),
+        a_user(interfaces.instance),
+        a_user(interfaces.instance),
+    )
+    visitor, kept = signed_in(interfaces, user), signed_in(interfaces, other)
     for each in (carol, user):
-        _disabled_for_a_while(doors, each, lambda: None)
-    assert is_sent_to_the_sign_in(looks_in(doors, token))
+        _disabled_for_a_while(interfaces, each, lambda: None)
+    assert is_sent_to_the_sign_in(looks_in(interfaces, token))
     assert said(visitor.get(SELF_SERVICE.home)) == SELF_SERVICE.sign_in
     assert kept.get(SELF_SERVICE.home).status == 200

@@ -24,50 +24,55 @@ from sparekey.server.web import cookies
 from tests.app.self_service.test_emergency_access import a_session
 from tests.authenticators import PLACE, Authenticator
 from tests.builders import NOW, PIN, ROOT, User, a_user, edit_policy, on_record
-from tests.server.doors import BROWSER, Doors, make_administrator, run
+from tests.server.interfaces import BROWSER, Interfaces, make_administrator, run
 from tests.server.self_service_visitor import HOME, Visitor, said, signed_in
 from tests.server.test_bodies import slowly
 
 HOUR, ADDRESS = 3_600, "192.0.2.9"
 
 
-def held_back(doors: Doors, seconds: int, meanwhile: Callable[[], object] = lambda: None) -> Doors:
+def held_back(interfaces: Interfaces, seconds: int, meanwhile: Callable[[], object] = lambda: None) -> Interfaces:
     """Return the same interfaces for a client whose form arrives `seconds` after the head of the request."""
 
     def later() -> None:
-        doors.now[0] += seconds
+        interfaces.now[0] += seconds
         meanwhile()
 
-    return replace(doors, app=cast("Starlette", slowly(doors.app, later)))  # all that is asked of it is answers
+    return replace(
+        interfaces, app=cast("Starlette", slowly(interfaces.app, later))
+    )  # all that is asked of it is answers
 
 
-def a_synchronised_passkey(doors: Doors, user: User) -> Authenticator:
+def a_synchronised_passkey(interfaces: Interfaces, user: User) -> Authenticator:
     """One that does not count its uses."""
-    made, session = Authenticator(counts=False), a_session(doors.instance, user)
-    answer = made.create(user_passkeys.ask_for_registration(doors.instance, PLACE, session, NOW))
-    user_passkeys.add_passkey(doors.instance, PLACE, session, "phone", answer, NOW)
+    made, session = Authenticator(counts=False), a_session(interfaces.instance, user)
+    answer = made.create(user_passkeys.ask_for_registration(interfaces.instance, PLACE, session, NOW))
+    user_passkeys.add_passkey(interfaces.instance, PLACE, session, "phone", answer, NOW)
     return made
 
 
-@pytest.mark.parametrize("door", ["console", "self-service"])
-def test_s04_a_form_that_is_held_back_keeps_no_code_good(doors: Doors, door: str) -> None:
-    alice = a_user(doors.instance, pin=PIN)
-    make_administrator(doors.instance, alice.login)
-    slow, typed = held_back(doors, HOUR), alice.typed(NOW).reveal()
-    asked = slow.console(alice.login, typed) if door == "console" else slow.self_service(alice.login, typed)
+@pytest.mark.parametrize("interface", ["console", "self-service"])
+def test_s04_a_form_that_is_held_back_keeps_no_code_good(interfaces: Interfaces, interface: str) -> None:
+    alice = a_user(interfaces.instance, pin=PIN)
+    make_administrator(interfaces.instance, alice.login)
+    slow, typed = held_back(interfaces, HOUR), alice.typed(NOW).reveal()
+    asked = slow.console(alice.login, typed) if interface == "console" else slow.self_service(alice.login, typed)
     assert run(asked).json["result"] == "denied"
 
 
-def test_s01_no_answer_to_a_passkey_is_good_again(doors: Doors) -> None:
+def test_s01_no_answer_to_a_passkey_is_good_again(interfaces: Interfaces) -> None:
     """Of a synchronised passkey, which does not count; the record that it was used is cleared away meanwhile."""
-    keys = [a_synchronised_passkey(doors, a_user(doors.instance, login, pin=PIN)) for login in ("alice", "mallory")]
+    keys = [
+        a_synchronised_passkey(interfaces, a_user(interfaces.instance, login, pin=PIN))
+        for login in ("alice", "mallory")
+    ]
     at = user_passkeys.entrance()
 
     def signed(number: int, now: int) -> str:
-        return keys[number].get(ask_to_sign_in(doors.instance, PLACE, BROWSER, now, at))
+        return keys[number].get(ask_to_sign_in(interfaces.instance, PLACE, BROWSER, now, at))
 
     def signs_in(answer: str, now: int) -> Granted | Denied:
-        opened = open_session_with_passkey(doors.instance, ADDRESS, PLACE, BROWSER, answer, now, at)
+        opened = open_session_with_passkey(interfaces.instance, ADDRESS, PLACE, BROWSER, answer, now, at)
         assert isinstance(opened.outcome, Granted | Denied)
         return opened.outcome
 
@@ -75,39 +80,39 @@ def test_s01_no_answer_to_a_passkey_is_good_again(doors: Doors) -> None:
     assert isinstance(signs_in(answer, NOW), Granted)
     assert isinstance(signs_in(signed(1, over), over), Granted)
     assert isinstance(signs_in(answer, over - 1), Denied)  # another server, whose clock is behind
-    slow = held_back(doors, 2 * LIFETIME, lambda: signs_in(signed(1, NOW + 2 * LIFETIME), NOW + 2 * LIFETIME))
+    slow = held_back(interfaces, 2 * LIFETIME, lambda: signs_in(signed(1, NOW + 2 * LIFETIME), NOW + 2 * LIFETIME))
     assert run(slow.self_service_passkey(answer)).json["result"] == "denied"
 
 
-def test_s61_a_session_that_ended_meanwhile_does_nothing(doors: Doors) -> None:
-    alice = a_user(doors.instance, pin=PIN)
-    visitor, before = signed_in(doors, alice), on_record(doors.instance, Action.TOKEN_PIN_SET)
-    slow = Visitor(held_back(doors, 48 * HOUR), visitor.token)
+def test_s61_a_session_that_ended_meanwhile_does_nothing(interfaces: Interfaces) -> None:
+    alice = a_user(interfaces.instance, pin=PIN)
+    visitor, before = signed_in(interfaces, alice), on_record(interfaces.instance, Action.TOKEN_PIN_SET)
+    slow = Visitor(held_back(interfaces, 48 * HOUR), visitor.token)
     reply = slow.post(f"{HOME}/tokens/{alice.serial}/pin", {"new": "86429753", "again": "86429753"})
     assert said(reply) != HOME
-    assert on_record(doors.instance, Action.TOKEN_PIN_SET) == before
+    assert on_record(interfaces.instance, Action.TOKEN_PIN_SET) == before
 
 
-def test_s61_a_link_that_is_over_makes_nobody_an_administrator(doors: Doors) -> None:
-    link = admin_links.make_link(doors.instance, ROOT, now=NOW)
-    slow = Visitor(held_back(doors, 72 * HOUR), BROWSER, cookies.BROWSER)
+def test_s61_a_link_that_is_over_makes_nobody_an_administrator(interfaces: Interfaces) -> None:
+    link = admin_links.make_link(interfaces.instance, ROOT, now=NOW)
+    slow = Visitor(held_back(interfaces, 72 * HOUR), BROWSER, cookies.BROWSER)
     form = {"code": link.code.reveal(), "user": "mallory", "pin": "72940185", "pin-again": "72940185"}
     slow.post("/console/welcome/token", form)
-    assert list_users(doors.instance, ROOT) == []
+    assert list_users(interfaces.instance, ROOT) == []
 
 
-def test_s06_a_lock_holds_for_guesses_that_were_held_back(doors: Doors) -> None:
-    edit_policy(doors.instance, {"unlock_after_minutes": "15"}, kind=PolicyKind.LOCKOUT)
-    alice = a_user(doors.instance, pin=PIN)
+def test_s06_a_lock_holds_for_guesses_that_were_held_back(interfaces: Interfaces) -> None:
+    edit_policy(interfaces.instance, {"unlock_after_minutes": "15"}, kind=PolicyKind.LOCKOUT)
+    alice = a_user(interfaces.instance, pin=PIN)
     later = NOW + 16 * 60
     for _ in range(6):
-        doors.now[0] = later
-        run(doors.self_service(alice.login, alice.wrong(later).reveal()))
+        interfaces.now[0] = later
+        run(interfaces.self_service(alice.login, alice.wrong(later).reveal()))
         for _ in range(4):
-            doors.now[0] = NOW  # its connection was opened a quarter of an hour ago
-            run(held_back(doors, later - NOW).self_service(alice.login, alice.wrong(later).reveal()))
-    doors.now[0] = later
-    assert run(doors.self_service(alice.login, alice.typed(later).reveal())).json["result"] == "denied"
+            interfaces.now[0] = NOW  # its connection was opened a quarter of an hour ago
+            run(held_back(interfaces, later - NOW).self_service(alice.login, alice.wrong(later).reveal()))
+    interfaces.now[0] = later
+    assert run(interfaces.self_service(alice.login, alice.typed(later).reveal())).json["result"] == "denied"
 
 
 def test_s08_a_body_that_does_not_come_is_not_waited_for() -> None:

@@ -208,7 +208,11 @@ def test_details_are_told_with_dates_and_doors_in_words(operator: Operator, alic
     operator.runs("emergency", "fixed", alice.serial, *CALLER)
     with opened(operator) as instance:
         submit(
-            instance, alice, clock_now(), alice.wrong(clock_now()), door=SignInInterface(interface_name("192.0.2.7"))
+            instance,
+            alice,
+            clock_now(),
+            alice.wrong(clock_now()),
+            interface=SignInInterface(interface_name("192.0.2.7")),
         )
     given = _line(operator.sees("audit", "list"), "emergency.temporary").split("\t")[-1]
     assert re.search(rf"expires: {RFC3339.pattern}(,|$)", given)

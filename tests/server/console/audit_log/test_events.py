@@ -46,7 +46,9 @@ def test_a_refusal_is_told_in_words_with_names_linked(world: World, root: Secret
 
 
 def test_who_signs_in_at_self_service_is_told_in_words(world: World, root: Secret[str]) -> None:
-    submit(world.instance, world.alice, NOW, world.alice.wrong(NOW), door=SignInInterface(interface_name("192.0.2.7")))
+    submit(
+        world.instance, world.alice, NOW, world.alice.wrong(NOW), interface=SignInInterface(interface_name("192.0.2.7"))
+    )
     seen = words(look(world, root, "/console/audit?by=192.0.2.7"))
     assert "192.0.2.7 self-service sign-in" in seen
 
@@ -124,8 +126,8 @@ def test_an_auditor_of_a_domain_is_asked_to_name_somebody(world: World) -> None:
 
 def test_s65_no_secret_setting_is_shown(world: World, root: Secret[str]) -> None:
     secret = Secret("postgresql://u:hunter2@db/sparekey")
-    told = replace(world.doors.service.settings, database=secret, smtp_password=Secret("hunter3"))
-    world.doors.app = create_application(replace(world.doors.service, settings=told))
+    told = replace(world.interfaces.service.settings, database=secret, smtp_password=Secret("hunter3"))
+    world.interfaces.app = create_application(replace(world.interfaces.service, settings=told))
     reply = look(world, root, "/console/settings")
     shown = words(reply)
     assert "hunter" not in reply.body.decode()

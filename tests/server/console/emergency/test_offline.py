@@ -42,7 +42,7 @@ from tests.builders import (
     submit,
 )
 from tests.server.asgi import Reply
-from tests.server.doors import run
+from tests.server.interfaces import run
 from tests.server.operation_world import INSIDE, World, an_administrator
 from tests.server.page_world import header, visit
 
@@ -244,7 +244,7 @@ def test_each_precondition_that_is_not_met_has_its_sentence(world: World, hedy: 
     assert "The token is disabled" in words(ask(world, hedy, "GET", TOKENCODES))
     tokens.set_enabled(instance, HELP_DESK, alice.serial, enabled=True, now=NOW)
     tokens.set_expiry(instance, HELP_DESK, alice.serial, expires_at=NOW + 1, now=NOW)
-    world.doors.now[0] = NOW + 1
+    world.interfaces.now[0] = NOW + 1
     assert "An expired token cannot be given emergency access" in words(ask(world, hedy, "GET", TOKENCODES))
     tokens.set_expiry(instance, HELP_DESK, alice.serial, expires_at=None, now=NOW)
     users.set_enabled(instance, HELP_DESK, "alice", enabled=False, now=NOW)
@@ -262,7 +262,7 @@ def test_each_precondition_that_is_not_met_has_its_sentence(world: World, hedy: 
 
 
 def test_an_expired_code_is_not_shown(world: World, hedy: Secret[str]) -> None:
-    world.doors.now[0] = NOW + 31 * DAY
+    world.interfaces.now[0] = NOW + 31 * DAY
     hedy = an_administrator_later(world, NOW + 31 * DAY)
     page = words(ask(world, hedy, "GET", TOKENCODES))
     assert "Expired" in page

@@ -21,7 +21,7 @@ from sparekey.server.console.site import CONSOLE
 from sparekey.server.web import cookies
 from tests.builders import DAY, NOW, ROOT, a_device, a_user, account_row, denied, on_record, submit
 from tests.server.asgi import Reply, ask
-from tests.server.doors import run
+from tests.server.interfaces import run
 from tests.server.operation_world import INSIDE, OUTSIDE, World, an_administrator
 from tests.server.page_world import header, marked, visit
 
@@ -230,7 +230,7 @@ def sent_file(world: World, token: Secret[str], content: str, **form: str) -> Re
         "content-type": "multipart/form-data; boundary=limit",
     }
     body = "".join([*parts, "\r\n--limit--\r\n"]).encode()
-    return run(ask(world.doors.app, "POST", "/console/user-imports", body, headers))
+    return run(ask(world.interfaces.app, "POST", "/console/user-imports", body, headers))
 
 
 def test_a_file_is_checked_before_it_is_imported(world: World, admin: Secret[str]) -> None:

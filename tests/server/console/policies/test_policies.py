@@ -14,7 +14,7 @@ from sparekey.server.console.policies import words as policy_words
 from sparekey.server.console.site import CONSOLE
 from tests.builders import NOW, ROOT, a_device
 from tests.server.asgi import Reply
-from tests.server.doors import run
+from tests.server.interfaces import run
 from tests.server.operation_world import INSIDE, World, an_administrator
 from tests.server.page_world import header, visit
 from tests.server.reading_pages import look, statements, words

@@ -27,7 +27,7 @@ from sparekey.server.web.pages import FILE
 from sparekey.storage.people import domains
 from tests.builders import NOW, PIN, ROOT, a_user, denied, granted, on_record, submit, token_row
 from tests.server.asgi import Reply, ask
-from tests.server.doors import run
+from tests.server.interfaces import run
 from tests.server.operation_world import INSIDE, OUTSIDE, World, an_administrator, session_of
 from tests.server.page_world import header, marked, visit
 
@@ -260,7 +260,7 @@ def sent_file(world: World, token: Secret[str], content: bytes, **form: str) -> 
         "content-type": "multipart/form-data; boundary=limit",
     }
     body = b"".join([*parts, b"\r\n--limit--\r\n"])
-    return run(ask(world.doors.app, "POST", "/console/token-imports", body, headers))
+    return run(ask(world.interfaces.app, "POST", "/console/token-imports", body, headers))
 
 
 @pytest.mark.parametrize(

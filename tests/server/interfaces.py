@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 BROWSER = Secret("a-browser-of-somebody")  # what its cookie says
-FLOOR_MS = 20  # refusals are quick where the floor is not the point
+FLOOR_MS = 20  # refusals are quick unless a test is about the floor
 
 
 @dataclass
-class Doors:
+class Interfaces:
     """The application over one instance; `now` can be moved."""
 
     instance: Instance
@@ -49,7 +49,7 @@ class Doors:
     async def rest(
         self, user: str, passcode: str, key: Secret[str] | None = None, *, reply_to: str = "", **more: Any
     ) -> Reply:
-        """A program asks about a passcode, or answers a question."""
+        """Submit a passcode as a program, or answer a challenge."""
         answering = {"reply_to": reply_to} if reply_to else {}
         body = json.dumps({"user": user, "passcode": passcode, **answering}).encode()
         headers = {"Authorization": f"Bearer {(self.key if key is None else key).reveal()}"}
@@ -61,21 +61,21 @@ class Doors:
         return await ask(self.app, "POST", "/v1/sessions", body, **more)
 
     async def console(self, user: str, passcode: str, *, reply_to: str = "", **more: Any) -> Reply:
-        """An administrator signs in at the Security Console, or answers a question; as `self_service`."""
+        """Sign an administrator in at the Security Console, or answer a challenge, like `self_service`."""
         form = {"user": user, "passcode": passcode, "reply-to": reply_to}
         return _read(await self._page("/console/sign-in", form, **more), user)
 
     async def passkey(self, answer: str, **more: Any) -> Reply:
-        """An administrator signs in at the Security Console by what a browser says."""
+        """Sign an administrator in at the Security Console with a passkey's answer."""
         return _read(await self._page("/console/sign-in/passkey", {"passkey": answer}, **more), "")
 
     async def self_service(self, user: str, passcode: str, *, reply_to: str = "", **more: Any) -> Reply:
-        """A user signs in at the self-service console, or answers a question; the page as a program would have it."""
+        """Sign a user in at the self-service console, or answer a challenge. Return the page as REST's JSON."""
         form = {"user": user, "passcode": passcode, "reply-to": reply_to}
         return _read(await self._page("/self-service/sign-in", form, **more), user)
 
     async def self_service_passkey(self, answer: str, **more: Any) -> Reply:
-        """A user signs in at the self-service console by what a browser says."""
+        """Sign a user in at the self-service console with a passkey's answer."""
         return _read(await self._page("/self-service/sign-in/passkey", {"passkey": answer}, **more), "")
 
     async def _page(self, path: str, form: Mapping[str, str], **more: Any) -> Reply:
@@ -89,7 +89,7 @@ class Doors:
         return await ask(self.app, "POST", path, urlencode(sent, errors="surrogatepass").encode(), headers, **more)
 
     async def signed(self, device: Device, path: str, message: "DataclassInstance | bytes", **more: Any) -> Reply:
-        """A device asks; the message is encoded unless it is bytes."""
+        """Send a signed request of a device; the message is encoded unless it is bytes."""
         body = message if isinstance(message, bytes) else encode(message)
         return await ask(self.app, "POST", path, body, headers_of(device, path, body, self.now[0]), **more)
 
@@ -144,13 +144,13 @@ def headers_of(device: Device, path: str, body: bytes, at: int) -> dict[str, str
 
 
 def make_administrator(instance: Instance, *logins: str) -> None:
-    """From now on they can sign in at the door of administrators, too."""
+    """Let these users sign in at the administrators' interfaces, too."""
     for login in logins:
         roles.grant(instance, ROOT, "auditor", HolderKind.USER, login, TOP_DOMAIN, now=NOW)
 
 
 @contextmanager
-def doors_of(
+def interfaces_of(
     instance: Instance,
     *,
     floor_ms: int = FLOOR_MS,
@@ -158,20 +158,20 @@ def doors_of(
     threads: int = 8,
     client: str = "web",
     admin_networks: tuple[str, ...] = (),
-) -> Iterator[Doors]:
-    """Both doors of an instance, which stays open."""
+) -> Iterator[Interfaces]:
+    """Yield the interfaces of an instance, which stays open."""
     now = [NOW]
     settings = Settings(refusal_floor_ms=floor_ms, sign_in_threads=threads, admin_networks=admin_networks)
     service = Service.of(instance, settings, lambda: now[0])
     key = add_client(instance, ROOT, client, domain, now=NOW)
     try:
-        yield Doors(instance, service, create_application(service), key, now)
+        yield Interfaces(instance, service, create_application(service), key, now)
     finally:
         service.end_work()
 
 
 def run(work: Coroutine[Any, Any, R]) -> R:
-    """Runs a test's requests on an event loop of their own."""
+    """Run a test's requests on an event loop of their own."""
     return asyncio.run(work)
 
 

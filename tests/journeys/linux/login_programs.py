@@ -24,7 +24,7 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Door:
+class LoginProgram:
     """One program that asks PAM. In `command` and `proof` PERSON stands for the person's name."""
 
     name: str
@@ -76,7 +76,7 @@ def _as(login: str) -> tuple[str, ...]:
     return ("setpriv", f"--reuid={login}", f"--regid={group}", "--init-groups", "--")
 
 
-SSH = Door(
+SSH = LoginProgram(
     "ssh",
     (
         "ssh",
@@ -97,11 +97,11 @@ SSH = Door(
     opens_shell=True,
 )
 # the person becomes root
-SUDO = Door("sudo", ("sudo", "-k", "sh", "-c", PROOF), "in as root", by="PERSON")
+SUDO = LoginProgram("sudo", ("sudo", "-k", "sh", "-c", PROOF), "in as root", by="PERSON")
 # another account of the machine switches to this user
-SU = Door("su", ("su", "PERSON", "-s", "/bin/sh", "-c", PROOF), "in as PERSON", by="nobody")
+SU = LoginProgram("su", ("su", "PERSON", "-s", "/bin/sh", "-c", PROOF), "in as PERSON", by="nobody")
 # at the console
-LOGIN = Door(
+LOGIN = LoginProgram(
     "login",
     ("setsid", "--ctty", "--wait", "login", "PERSON"),
     "in as PERSON",
@@ -109,7 +109,7 @@ LOGIN = Door(
     refusal="Login incorrect",
 )
 # the person's own screen, which she has locked
-LOCK = Door(
+LOCK = LoginProgram(
     "vlock",
     ("sh", "-c", f"vlock && {PROOF}"),
     "in as PERSON",
@@ -119,11 +119,11 @@ LOCK = Door(
     is_slow=True,
 )
 # a program that has the person's rights and no more, as the screen locks of most desktops have
-OWN_RIGHTS = Door(
+OWN_RIGHTS = LoginProgram(
     "pamtester", ("sh", "-c", f"pamtester lock PERSON authenticate && {PROOF}"), "in as PERSON", by="PERSON"
 )
 # where a desktop begins
-GREETD = Door(
+GREETD = LoginProgram(
     "greetd",
     display_manager.COMMAND,
     "in as PERSON",

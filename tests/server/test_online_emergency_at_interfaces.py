@@ -1,4 +1,4 @@
-"""Online emergency access at the doors: what works says how, and what does not says nothing (S07)."""
+"""Online emergency access at the interfaces: what works says how, and what does not says nothing (S07)."""
 
 from collections.abc import Iterator
 
@@ -8,41 +8,41 @@ from sparekey.app.emergency.online import Terms, end, give_fixed, give_one_time
 from sparekey.app.tokens.tokens import set_enabled
 from sparekey.storage.unit_of_work import Database
 from tests.builders import CALLED_BACK, DAY, NOW, PIN, ROOT, User, a_device, a_user, an_instance
-from tests.server.doors import Doors, doors_of, is_granted, run
+from tests.server.interfaces import Interfaces, interfaces_of, is_granted, run
 
 ANOTHER = "ABCDEFGH"
 
 
 @pytest.fixture
-def doors(memory_database: Database) -> Iterator[Doors]:
-    with doors_of(an_instance(memory_database)) as doors:
-        yield doors
+def interfaces(memory_database: Database) -> Iterator[Interfaces]:
+    with interfaces_of(an_instance(memory_database)) as interfaces:
+        yield interfaces
 
 
-def a_fixed_code(doors: Doors, user: User, days: int = 7) -> str:
-    return give_fixed(doors.instance, ROOT, user.serial, Terms(days), CALLED_BACK, now=NOW).codes[0].reveal()
+def a_fixed_code(interfaces: Interfaces, user: User, days: int = 7) -> str:
+    return give_fixed(interfaces.instance, ROOT, user.serial, Terms(days), CALLED_BACK, now=NOW).codes[0].reveal()
 
 
-def test_a_code_is_taken_at_both_doors_and_the_answer_says_by_which_method(doors: Doors) -> None:
-    user, device = a_user(doors.instance, pin=PIN), a_device(doors.instance)
-    typed = PIN + a_fixed_code(doors, user).lower()
-    for reply in (run(doors.rest(user.login, typed)), run(doors.sign_in(device, user.login, typed))):
+def test_a_code_is_taken_at_both_doors_and_the_answer_says_by_which_method(interfaces: Interfaces) -> None:
+    user, device = a_user(interfaces.instance, pin=PIN), a_device(interfaces.instance)
+    typed = PIN + a_fixed_code(interfaces, user).lower()
+    for reply in (run(interfaces.rest(user.login, typed)), run(interfaces.sign_in(device, user.login, typed))):
         assert is_granted(reply)
         assert reply.json["method"] == "online-emergency"
 
 
-def refused_cases(doors: Doors) -> dict[str, tuple[str, str]]:
+def refused_cases(interfaces: Interfaces) -> dict[str, tuple[str, str]]:
     """Login and passcode, right but for the reason."""
-    instance = doors.instance
+    instance = interfaces.instance
     users = {
         name: a_user(instance, pin=PIN)
         for name in ("wrong", "wrong PIN", "token", "used", "over", "ended by an operator", "disabled")
     }
-    codes = {name: a_fixed_code(doors, user, 1 if name == "over" else 7) for name, user in users.items()}
+    codes = {name: a_fixed_code(interfaces, user, 1 if name == "over" else 7) for name, user in users.items()}
     codes["used"] = (
         give_one_time(instance, ROOT, users["used"].serial, 1, Terms(), CALLED_BACK, now=NOW).codes[0].reveal()
     )
-    assert is_granted(run(doors.rest(users["used"].login, PIN + codes["used"])))
+    assert is_granted(run(interfaces.rest(users["used"].login, PIN + codes["used"])))
     end(instance, ROOT, users["ended by an operator"].serial, now=NOW)
     set_enabled(instance, ROOT, users["disabled"].serial, enabled=False, now=NOW)
     typed = {name: PIN + code for name, code in codes.items()}
@@ -54,11 +54,11 @@ def refused_cases(doors: Doors) -> dict[str, tuple[str, str]]:
     return {name: (user.login, typed[name]) for name, user in users.items()}
 
 
-def test_s07_no_answer_tells_why_a_code_is_refused(doors: Doors) -> None:
-    device = a_device(doors.instance)
-    cases = refused_cases(doors)
-    doors.now[0] = NOW + DAY
-    for ask in (doors.rest, lambda login, typed: doors.sign_in(device, login, typed)):
+def test_s07_no_answer_tells_why_a_code_is_refused(interfaces: Interfaces) -> None:
+    device = a_device(interfaces.instance)
+    cases = refused_cases(interfaces)
+    interfaces.now[0] = NOW + DAY
+    for ask in (interfaces.rest, lambda login, typed: interfaces.sign_in(device, login, typed)):
         for name, (login, typed) in cases.items():
             reply, to_nobody = run(ask(login, typed)), run(ask("nobody", typed))
             assert reply.json["result"] == "denied", name
@@ -67,11 +67,11 @@ def test_s07_no_answer_tells_why_a_code_is_refused(doors: Doors) -> None:
             )
 
 
-def test_s07_what_is_said_of_misread_groups_does_not_tell_who_has_such_access(doors: Doors) -> None:
+def test_s07_what_is_said_of_misread_groups_does_not_tell_who_has_such_access(interfaces: Interfaces) -> None:
     short = "4711"
-    users = [a_user(doors.instance, pin=PIN) for _ in range(2)]
-    a_fixed_code(doors, users[0])
+    users = [a_user(interfaces.instance, pin=PIN) for _ in range(2)]
+    a_fixed_code(interfaces, users[0])
     typed = short + "ABCDEFGHJK"  # six characters before the last eight: they could be a PIN
-    replies = [run(doors.rest(login, typed)) for login in ("nobody", *(user.login for user in users))]
+    replies = [run(interfaces.rest(login, typed)) for login in ("nobody", *(user.login for user in users))]
     assert len({(reply.status, reply.headers, reply.body) for reply in replies}) == 1
     assert replies[0].json["misread"] == [1, 2]
