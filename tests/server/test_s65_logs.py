@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from sparekey.app.sessions.clients import add_client
 from sparekey.clock import now as clock_now
 from sparekey.secret import Secret
+from sparekey.server.errors import log_unforeseen
 from sparekey.server.logs import SECRET_NAMES, JsonFormatter, configure, refuse_secrets
-from sparekey.server.replies import log_unforeseen
 from sparekey.server.settings import read_settings
 from sparekey.wiring.server import open_instance
 from tests.builders import ROOT, a_user

@@ -17,8 +17,8 @@ from sparekey.server.agent_api import sign_ins as agent_sign_ins
 from sparekey.server.console import sign_in as console_sign_in
 from sparekey.server.console import welcome
 from sparekey.server.console.site import CONSOLE
+from sparekey.server.errors import NO_SUCH_ROUTE, HttpFailure, failure_of
 from sparekey.server.paths import OneSpelling
-from sparekey.server.replies import NO_SUCH_ROUTE, HttpFailure, failure_of
 from sparekey.server.rest import administration, sessions
 from sparekey.server.rest import sign_ins as rest_sign_ins
 from sparekey.server.selfservice import sign_in as self_service_sign_in

@@ -10,7 +10,7 @@ from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
 
-from sparekey.server.replies import RequestRejected
+from sparekey.server.errors import RequestRejected
 from sparekey.server.work import Busy
 
 _MOST_FILES: Final = 4  # that are taken in at once by one process

@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from sparekey.server.json_replies import answer
 from sparekey.server.openapi import Messages, described_route
-from sparekey.server.replies import answer
 from sparekey.server.service import Service
 
 

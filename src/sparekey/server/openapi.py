@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Route
 
 from sparekey import __version__
 from sparekey.app.rest.operation import MOST_ROWS, Member, Operation
-from sparekey.server.replies import JSON
+from sparekey.server.json_replies import JSON
 from sparekey.wire import values
 from sparekey.wire.agent_api import ErrorReply
 

@@ -14,7 +14,7 @@ from urllib.parse import unquote_to_bytes
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sparekey.server.replies import NO_SUCH_ROUTE, RequestRejected
+from sparekey.server.errors import NO_SUCH_ROUTE, RequestRejected
 
 _LONGEST: Final = 8_192
 # RFC 3986 section 3.3: pchar, each part after its slash

@@ -11,7 +11,7 @@ from sparekey.app.sign_in.verification import SignInInterface, SignInResult
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.reasons import Reason
 from sparekey.core.sign_in.outcome import Asked, Denied, Granted
-from sparekey.server.replies import UNAVAILABLE, RequestRejected, is_unavailable, log_unforeseen
+from sparekey.server.errors import UNAVAILABLE, RequestRejected, is_unavailable, log_unforeseen
 from sparekey.server.service import Service
 from sparekey.server.work import Busy, WorkPool
 

@@ -17,7 +17,7 @@ from sparekey.app.audit_log.forwarding import forward_next
 from sparekey.app.audit_log.outbox import SendResult, forget_old, send_next
 from sparekey.app.ports import CollectorError, EventCollector, Mailer
 from sparekey.mail.smtp import SmtpMailer, Tls
-from sparekey.server.replies import log_unforeseen
+from sparekey.server.errors import log_unforeseen
 from sparekey.server.settings import Settings
 from sparekey.storage.unit_of_work import Database
 from sparekey.syslog.collector import SyslogCollector

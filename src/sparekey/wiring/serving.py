@@ -29,8 +29,8 @@ from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import Conflict
 from sparekey.keystore import local_ca
 from sparekey.server.application import Lifespan, create_application
+from sparekey.server.errors import log_unforeseen
 from sparekey.server.logs import configure, logging_config
-from sparekey.server.replies import log_unforeseen
 from sparekey.server.service import Service
 from sparekey.server.settings import Settings, read_settings
 from sparekey.wiring.couriers import couriers, stop

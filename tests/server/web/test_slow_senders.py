@@ -19,7 +19,7 @@ from sparekey.core.policy.kinds import PolicyKind
 from sparekey.core.sign_in.outcome import Denied, Granted
 from sparekey.core.sign_in.passkeys import LIFETIME
 from sparekey.server.bodies import read_body
-from sparekey.server.replies import RequestRejected
+from sparekey.server.errors import RequestRejected
 from sparekey.server.web import cookies
 from tests.app.self_service.test_emergency_access import a_session
 from tests.authenticators import PLACE, Authenticator

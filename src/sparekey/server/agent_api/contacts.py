@@ -15,8 +15,8 @@ from sparekey.app.ports import KeyPurpose
 from sparekey.core.errors import BadInput
 from sparekey.server.agent_api.enrolment import unhex
 from sparekey.server.agent_api.signed_requests import HEADERS, SignedRequest, read_signed
+from sparekey.server.json_replies import answer
 from sparekey.server.openapi import Handler, Messages, described_route
-from sparekey.server.replies import answer
 from sparekey.server.service import Service
 from sparekey.wire import agent_api as api
 from sparekey.wire.messages import decode

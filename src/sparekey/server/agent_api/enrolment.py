@@ -9,8 +9,8 @@ from sparekey.app.ports import KeyPurpose
 from sparekey.core.errors import BadInput
 from sparekey.secret import Secret
 from sparekey.server.bodies import read_body
+from sparekey.server.json_replies import answer
 from sparekey.server.openapi import Messages, described_route
-from sparekey.server.replies import answer
 from sparekey.server.service import Service
 from sparekey.wire import agent_api as api
 from sparekey.wire.messages import decode

@@ -13,8 +13,8 @@ from sparekey.secret import Secret
 from sparekey.server.agent_api.enrolment import unhex
 from sparekey.server.agent_api.signed_requests import HEADERS, SignedRequest, read_signed
 from sparekey.server.floor import Floor
+from sparekey.server.json_replies import answer
 from sparekey.server.openapi import Messages, described_route
-from sparekey.server.replies import answer
 from sparekey.server.service import Service
 from sparekey.server.sign_in_answers import run_sign_in
 from sparekey.wire import agent_api as api

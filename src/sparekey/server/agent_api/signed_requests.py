@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from sparekey.app.devices.devices import find_device, tell_revoked
 from sparekey.server.bodies import read_body
-from sparekey.server.replies import RequestRejected
+from sparekey.server.errors import RequestRejected
 from sparekey.server.service import Service
 from sparekey.storage.devices.devices import Device
 from sparekey.wire import signing

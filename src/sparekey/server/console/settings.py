@@ -8,8 +8,8 @@ from sparekey.core.permissions import Permission
 from sparekey.core.plurals import counted
 from sparekey.secret import Secret
 from sparekey.server.settings import SETTINGS, Setting, Settings
+from sparekey.server.web.page_results import Reply
 from sparekey.server.web.pages import Pages
-from sparekey.server.web.replies import Reply
 from sparekey.server.web.visits import Visit
 from sparekey.server.web.words import distance
 

@@ -18,9 +18,9 @@ from sparekey.server.sign_in_answers import run_sign_in
 from sparekey.server.web.arrivals import admitted, token_of, verify_ours
 from sparekey.server.web.fields import Fields
 from sparekey.server.web.forms import with_form
+from sparekey.server.web.page_results import Redirect, Shown
 from sparekey.server.web.passkeys import BUSY, PasskeySignIn, form_of
 from sparekey.server.web.passkeys import routes as passkey_routes
-from sparekey.server.web.replies import Redirect, Shown
 from sparekey.server.web.responses import failed, respond
 from sparekey.server.web.sign_in_replies import answered, way_back
 from sparekey.server.web.visits import Visit

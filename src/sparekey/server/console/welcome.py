@@ -17,12 +17,12 @@ from sparekey.core.errors import BadInput, Conflict, SparekeyError
 from sparekey.secret import Secret
 from sparekey.server.console.site import CONSOLE, SIGN_IN, WELCOME
 from sparekey.server.console.tokens.new import handed_over
-from sparekey.server.replies import is_unavailable, log_unforeseen
+from sparekey.server.errors import is_unavailable, log_unforeseen
 from sparekey.server.service import Service
 from sparekey.server.web.arrivals import admitted, verify_ours
 from sparekey.server.web.forms import with_form
+from sparekey.server.web.page_results import Download, Redirect, Reply, Shown
 from sparekey.server.web.passkeys import get_place
-from sparekey.server.web.replies import Download, Redirect, Reply, Shown
 from sparekey.server.web.responses import failed, respond, status_of
 from sparekey.server.web.visits import Visit
 from sparekey.server.work import Busy

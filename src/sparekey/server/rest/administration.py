@@ -19,8 +19,9 @@ from sparekey.app.rest.operation import LARGEST_BODY, Operation
 from sparekey.app.rest.registry import OPERATIONS
 from sparekey.app.sessions.callers import Caller
 from sparekey.server.bodies import LargeBodyLimit, read_body
+from sparekey.server.errors import RequestRejected
+from sparekey.server.json_replies import NOT_KEPT, json_answer
 from sparekey.server.openapi import operation_route
-from sparekey.server.replies import NOT_KEPT, RequestRejected, json_answer
 from sparekey.server.rest.callers import get_caller
 from sparekey.server.service import Service
 from sparekey.wire.messages import BadMessage

@@ -5,7 +5,7 @@ from starlette.requests import Request
 from sparekey.app.sessions.callers import Caller, find_caller
 from sparekey.core.networks import is_within
 from sparekey.secret import Secret
-from sparekey.server.replies import RequestRejected
+from sparekey.server.errors import RequestRejected
 from sparekey.server.service import Service
 
 

@@ -24,9 +24,10 @@ from sparekey.app.sign_in.verification import SignInInterface, SignInResult
 from sparekey.core.sign_in.outcome import Asked, Denied, Granted
 from sparekey.secret import Secret
 from sparekey.server.bodies import read_body
+from sparekey.server.errors import RequestRejected
 from sparekey.server.floor import Floor
+from sparekey.server.json_replies import NOT_KEPT, answer, error_answer
 from sparekey.server.openapi import Messages, described_route
-from sparekey.server.replies import NOT_KEPT, RequestRejected, answer, error_answer
 from sparekey.server.rest.callers import address_of, bearer_of, get_caller, is_admitted
 from sparekey.server.service import Service
 from sparekey.server.sign_in_answers import run_sign_in

@@ -11,9 +11,10 @@ from sparekey.app.sign_in.verification import SignInInterface, SignInResult, sig
 from sparekey.core.sign_in.outcome import Asked, Denied, Granted
 from sparekey.secret import Secret
 from sparekey.server.bodies import read_body
+from sparekey.server.errors import RequestRejected
 from sparekey.server.floor import Floor
+from sparekey.server.json_replies import answer, error_answer
 from sparekey.server.openapi import Messages, described_route
-from sparekey.server.replies import RequestRejected, answer, error_answer
 from sparekey.server.rest.client_interfaces import ClientInterfaces
 from sparekey.server.service import Service
 from sparekey.server.sign_in_answers import run_sign_in

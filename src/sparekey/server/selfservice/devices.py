@@ -1,9 +1,9 @@
 """A device of the user: report it stolen."""
 
 from sparekey.app.self_service import own as self_service
+from sparekey.server.web.page_results import Redirect, Reply
 from sparekey.server.web.pages import Pages
 from sparekey.server.web.passkeys import get_session
-from sparekey.server.web.replies import Redirect, Reply
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/self-service/devices")

@@ -2,8 +2,8 @@
 
 from sparekey.app.self_service import own as self_service
 from sparekey.server.selfservice import words
+from sparekey.server.web.page_results import Reply
 from sparekey.server.web.pages import Pages
-from sparekey.server.web.replies import Reply
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/self-service")

@@ -4,9 +4,9 @@ from typing import Final
 
 from sparekey.app.self_service import emergency_access as own_emergency
 from sparekey.app.self_service import own as self_service
+from sparekey.server.web.page_results import Redirect, Reply
 from sparekey.server.web.pages import Pages
 from sparekey.server.web.passkeys import get_session
-from sparekey.server.web.replies import Redirect, Reply
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/self-service/tokens")

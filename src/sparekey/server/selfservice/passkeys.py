@@ -5,9 +5,9 @@ from typing import Final
 from sparekey.app.self_service import own as self_service
 from sparekey.app.self_service import passkeys as user_passkeys
 from sparekey.app.sessions import passkey_sign_ins, passkeys
+from sparekey.server.web.page_results import Redirect, Reply
 from sparekey.server.web.pages import Pages
 from sparekey.server.web.passkeys import challenge_file, get_place, get_session
-from sparekey.server.web.replies import Redirect, Reply
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/self-service/passkeys")

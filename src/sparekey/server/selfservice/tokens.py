@@ -4,9 +4,9 @@ from sparekey.app.self_service import own as self_service
 from sparekey.core.errors import BadInput
 from sparekey.core.reasons import Reason
 from sparekey.server.selfservice import words
+from sparekey.server.web.page_results import Redirect, Reply
 from sparekey.server.web.pages import Pages
 from sparekey.server.web.passkeys import get_session
-from sparekey.server.web.replies import Redirect, Reply
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/self-service/tokens")

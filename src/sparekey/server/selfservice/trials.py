@@ -5,8 +5,8 @@ from sparekey.app.self_service.own import Tried
 from sparekey.core.reasons import Reason
 from sparekey.core.sign_in.outcome import Denied
 from sparekey.server.selfservice import words
+from sparekey.server.web.page_results import Reply
 from sparekey.server.web.pages import Pages
-from sparekey.server.web.replies import Reply
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/self-service")

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from sparekey.core.errors import NotAllowed
 from sparekey.core.networks import is_within
 from sparekey.secret import Secret
-from sparekey.server.replies import RequestRejected
+from sparekey.server.errors import RequestRejected
 from sparekey.server.rest.callers import address_of, is_admitted
 from sparekey.server.service import Service
 from sparekey.server.web import cookies

@@ -13,11 +13,12 @@ from starlette.responses import Response
 
 from sparekey.core.errors import Conflict
 from sparekey.secret import Secret
+from sparekey.server.errors import HttpFailure, log_unforeseen
+from sparekey.server.json_replies import error_answer
 from sparekey.server.paths import sent_path
-from sparekey.server.replies import HttpFailure, error_answer, log_unforeseen
 from sparekey.server.service import Service
+from sparekey.server.web.page_results import Shown
 from sparekey.server.web.rendering import page_response
-from sparekey.server.web.replies import Shown
 from sparekey.server.web.site import Site
 from sparekey.server.web.visits import Visit
 

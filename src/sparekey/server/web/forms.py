@@ -9,7 +9,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from sparekey.server.bodies import read_body
-from sparekey.server.replies import RequestRejected
+from sparekey.server.errors import RequestRejected
 from sparekey.server.service import Service
 from sparekey.server.web.fields import BadFields, Fields, SentFile
 from sparekey.server.web.pages import FORM

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sparekey.core.permissions import Permission
-from sparekey.server.web.replies import Reply
+from sparekey.server.web.page_results import Reply
 from sparekey.server.web.visits import Visit
 
 Handler = Callable[[Visit], Reply]

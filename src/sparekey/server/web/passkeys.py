@@ -24,7 +24,7 @@ from sparekey.server.sign_in_answers import run_sign_in
 from sparekey.server.web import cookies
 from sparekey.server.web.arrivals import admitted, verify_ours
 from sparekey.server.web.forms import with_form
-from sparekey.server.web.replies import Download, Shown
+from sparekey.server.web.page_results import Download, Shown
 from sparekey.server.web.responses import failed, respond
 from sparekey.server.web.sign_in_replies import answered
 from sparekey.server.web.site import Site

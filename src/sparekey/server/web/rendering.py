@@ -21,7 +21,7 @@ from sparekey.secret import Secret
 from sparekey.server.web import words
 from sparekey.server.web.assets import address_of_asset
 from sparekey.server.web.cookies import new_mark
-from sparekey.server.web.replies import Download, Redirect, Shown
+from sparekey.server.web.page_results import Download, Redirect, Shown
 from sparekey.server.web.visits import Visit
 
 _WORTH_COMPRESSING: Final = 1_024  # bytes

@@ -1,4 +1,4 @@
-"""Turn replies of pages into responses, with the frame of the site and its cookies."""
+"""Turn results of pages into responses, with the frame of the site and its cookies."""
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -11,12 +11,12 @@ from starlette.responses import Response
 
 from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound, SparekeyError
 from sparekey.secret import Secret
-from sparekey.server.replies import error_answer
+from sparekey.server.json_replies import error_answer
 from sparekey.server.web import cookies
 from sparekey.server.web.failures import asks_for_json
+from sparekey.server.web.page_results import Download, Redirect, Reply, Shown
 from sparekey.server.web.pages import Page
 from sparekey.server.web.rendering import file_response, moved_response, page_headers, page_response
-from sparekey.server.web.replies import Download, Redirect, Reply, Shown
 from sparekey.server.web.site import Site
 from sparekey.server.web.visits import Visit
 from sparekey.wire.agent_api import ErrorReply
@@ -31,7 +31,7 @@ def status_of(error: SparekeyError) -> int:
 
 
 def respond(site: Site, request: Request, visit: Visit, reply: Reply) -> Response:
-    """Return a reply as bytes, in the frame of the site."""
+    """Return the response of a result, in the frame of the site."""
     match reply:
         case Download():
             return file_response(reply)

@@ -20,13 +20,13 @@ from starlette.routing import Route
 from sparekey.app.authorisation import verify_somewhere
 from sparekey.core.errors import BadInput, Conflict, SparekeyError
 from sparekey.server.bodies import LargeBodyLimit
+from sparekey.server.errors import RequestRejected, is_unavailable, log_unforeseen
 from sparekey.server.floor import Floor
-from sparekey.server.replies import RequestRejected, is_unavailable, log_unforeseen
 from sparekey.server.service import Service
 from sparekey.server.web.arrivals import admitted, token_of, verify_ours
 from sparekey.server.web.forms import with_form
+from sparekey.server.web.page_results import Shown
 from sparekey.server.web.pages import FORM, Page
-from sparekey.server.web.replies import Shown
 from sparekey.server.web.responses import failed, respond, status_of, to_sign_in
 from sparekey.server.web.second_factors import ask_for_second_factor
 from sparekey.server.web.site import Site

@@ -8,8 +8,8 @@ from typing import Final
 
 from sparekey.app.sign_in.verification import SignInResult
 from sparekey.core.sign_in.outcome import Asked, Granted
+from sparekey.server.web.page_results import Shown
 from sparekey.server.web.rendering import MARK_FIELD
-from sparekey.server.web.replies import Shown
 from sparekey.server.web.site import Sessions, Site
 from sparekey.server.web.visits import Visit
 

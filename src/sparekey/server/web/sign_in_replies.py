@@ -9,7 +9,7 @@ from sparekey.app.sessions.administrators import OpenedSession
 from sparekey.app.sign_in.verification import SignInResult
 from sparekey.core.sign_in.outcome import Asked, Denied, Granted
 from sparekey.passcode import misread_words
-from sparekey.server.web.replies import Redirect, Shown
+from sparekey.server.web.page_results import Redirect, Shown
 from sparekey.server.web.responses import respond
 from sparekey.server.web.site import Site
 from sparekey.server.web.visits import Visit

@@ -12,8 +12,8 @@ from sparekey.core.permissions import Actor, Permission
 from sparekey.core.sign_in.passkeys import RelyingParty
 from sparekey.server.settings import Settings
 from sparekey.server.web.fields import Fields
+from sparekey.server.web.page_results import Shown
 from sparekey.server.web.places import place_of
-from sparekey.server.web.replies import Shown
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from sparekey.app.audit_log import alarms
 from sparekey.app.emergency import rate_limit
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.permissions import Permission
+from sparekey.server.web.page_results import Redirect, Reply
 from sparekey.server.web.pages import Pages
-from sparekey.server.web.replies import Redirect, Reply
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/console")

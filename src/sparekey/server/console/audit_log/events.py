@@ -16,8 +16,8 @@ from sparekey.core.permissions import Permission
 from sparekey.core.row_files import as_csv, as_json_lines
 from sparekey.json_value import Json
 from sparekey.server.web.fields import Fields
+from sparekey.server.web.page_results import Download, Reply
 from sparekey.server.web.pages import Pages
-from sparekey.server.web.replies import Download, Reply
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/console/audit")

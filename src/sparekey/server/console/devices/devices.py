@@ -15,8 +15,8 @@ from sparekey.core.plurals import counted
 from sparekey.server.console.emergency.words import circumstances
 from sparekey.server.console.forms.choices import domain_options
 from sparekey.server.console.forms.confirming import ask_first
+from sparekey.server.web.page_results import Redirect, Reply
 from sparekey.server.web.pages import Pages
-from sparekey.server.web.replies import Redirect, Reply
 from sparekey.server.web.visits import Visit
 
 LIST: Final = "/console/devices"

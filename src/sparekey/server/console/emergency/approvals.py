@@ -5,8 +5,8 @@ from typing import Final
 from sparekey.app.emergency import approvals
 from sparekey.app.emergency.approvals import ApprovalState
 from sparekey.core.permissions import Permission
+from sparekey.server.web.page_results import Redirect, Reply
 from sparekey.server.web.pages import Pages
-from sparekey.server.web.replies import Redirect, Reply
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/console/approvals")

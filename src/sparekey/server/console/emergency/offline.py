@@ -16,8 +16,8 @@ from sparekey.core.emergency.offline import CodeKind
 from sparekey.core.permissions import Permission
 from sparekey.core.plurals import counted
 from sparekey.server.console.emergency.words import MENDS, SENTENCES, TURNS_UP, circumstances, told
+from sparekey.server.web.page_results import Redirect, Reply
 from sparekey.server.web.pages import Pages
-from sparekey.server.web.replies import Redirect, Reply
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/console")

@@ -11,8 +11,8 @@ from sparekey.core.errors import BadInput
 from sparekey.core.permissions import Permission
 from sparekey.server.console.emergency.offline import TOKENCODES, page_of, tokencodes, tokencodes_of
 from sparekey.server.web.fields import Fields
+from sparekey.server.web.page_results import Redirect, Reply
 from sparekey.server.web.pages import Pages
-from sparekey.server.web.replies import Redirect, Reply
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/console")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from sparekey.server.web.replies import Reply
+from sparekey.server.web.page_results import Reply
 from sparekey.server.web.visits import Visit
 
 

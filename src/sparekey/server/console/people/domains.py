@@ -14,8 +14,8 @@ from sparekey.server.console.forms.choices import domain_options
 from sparekey.server.console.forms.confirming import ask_first
 from sparekey.server.console.policies.policies import cores_of
 from sparekey.server.console.policies.words import label_of
+from sparekey.server.web.page_results import Redirect, Reply
 from sparekey.server.web.pages import Pages
-from sparekey.server.web.replies import Redirect, Reply
 from sparekey.server.web.visits import Visit
 
 LIST: Final = "/console/domains"

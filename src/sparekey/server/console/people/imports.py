@@ -12,8 +12,8 @@ from sparekey.core.plurals import counted
 from sparekey.server.console.forms.checked_files import fingerprint, verify_checked
 from sparekey.server.console.forms.choices import domain_options
 from sparekey.server.web.fields import SentFile
+from sparekey.server.web.page_results import Redirect, Reply
 from sparekey.server.web.pages import FILE, Pages
-from sparekey.server.web.replies import Redirect, Reply
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/console/user-imports")

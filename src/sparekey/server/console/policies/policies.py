@@ -14,8 +14,8 @@ from sparekey.core.policy.kinds import PolicyKind
 from sparekey.server.console.policies import words as policy_words
 from sparekey.server.settings import Settings
 from sparekey.server.web.fields import Fields
+from sparekey.server.web.page_results import Redirect, Reply
 from sparekey.server.web.pages import Pages
-from sparekey.server.web.replies import Redirect, Reply
 from sparekey.server.web.visits import Visit
 
 LIST: Final = "/console/policies"

@@ -9,8 +9,8 @@ from sparekey.app.reports.readiness import counted_so_far
 from sparekey.core.permissions import Permission
 from sparekey.server.console.audit_log.alarms import FOR_ROWS
 from sparekey.server.console.reports.readiness import BY_ITSELF
+from sparekey.server.web.page_results import Reply
 from sparekey.server.web.pages import Pages
-from sparekey.server.web.replies import Reply
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/console")

@@ -5,8 +5,8 @@ from typing import Final
 from sparekey.app.reports import reports
 from sparekey.app.reports.readiness import count_on
 from sparekey.core.permissions import Permission
+from sparekey.server.web.page_results import Reply
 from sparekey.server.web.pages import Pages
-from sparekey.server.web.replies import Reply
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/console/readiness")

@@ -12,8 +12,8 @@ from sparekey.core.errors import BadInput, Conflict
 from sparekey.core.permissions import Permission
 from sparekey.core.row_files import as_csv
 from sparekey.json_value import Json
+from sparekey.server.web.page_results import Download, Reply
 from sparekey.server.web.pages import Pages
-from sparekey.server.web.replies import Download, Reply
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/console/reports")

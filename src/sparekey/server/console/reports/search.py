@@ -6,8 +6,8 @@ from urllib.parse import quote
 from sparekey.app.reports import search
 from sparekey.app.reports.search import Found
 from sparekey.server.console.people.users import address_of
+from sparekey.server.web.page_results import Redirect, Reply
 from sparekey.server.web.pages import Pages
-from sparekey.server.web.replies import Redirect, Reply
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/console/search")

@@ -14,8 +14,8 @@ from sparekey.core.policy.offline import FIELDS
 from sparekey.server.console.people.users import address_of
 from sparekey.server.console.policies.words import FieldRow
 from sparekey.server.web import words
+from sparekey.server.web.page_results import Reply
 from sparekey.server.web.pages import Pages
-from sparekey.server.web.replies import Reply
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/console/users")

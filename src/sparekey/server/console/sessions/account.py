@@ -8,9 +8,9 @@ from sparekey.app.sessions import lists as session_lists
 from sparekey.app.sessions import passkey_sign_ins, passkeys
 from sparekey.app.sessions.administrators import name_of
 from sparekey.core.permissions import Permission
+from sparekey.server.web.page_results import Redirect, Reply
 from sparekey.server.web.pages import Pages
 from sparekey.server.web.passkeys import challenge_file, get_place, get_session
-from sparekey.server.web.replies import Redirect, Reply
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/console")

@@ -12,8 +12,8 @@ from sparekey.app.tokens.imports import TokenImportReport
 from sparekey.core.permissions import Permission
 from sparekey.server.console.forms.checked_files import fingerprint, verify_checked
 from sparekey.server.console.forms.choices import domain_options
+from sparekey.server.web.page_results import Reply
 from sparekey.server.web.pages import FILE, Pages
-from sparekey.server.web.replies import Reply
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/console/token-imports")

@@ -9,8 +9,8 @@ from sparekey.app.tokens import tokens
 from sparekey.app.tokens.tokens import ISSUER, AddedToken, NewToken
 from sparekey.core.permissions import Permission
 from sparekey.server.console.tokens.tokens import address_of
+from sparekey.server.web.page_results import Reply
 from sparekey.server.web.pages import Pages
-from sparekey.server.web.replies import Reply
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/console/new-token")

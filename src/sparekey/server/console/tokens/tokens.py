@@ -12,8 +12,8 @@ from sparekey.core.permissions import Permission
 from sparekey.core.plurals import counted
 from sparekey.server.console.forms.choices import domain_options
 from sparekey.server.console.forms.confirming import ask_first
+from sparekey.server.web.page_results import Redirect, Reply
 from sparekey.server.web.pages import Pages
-from sparekey.server.web.replies import Redirect, Reply
 from sparekey.server.web.visits import Visit
 from sparekey.server.web.words import drift_of_clock
 

@@ -1,31 +1,23 @@
-"""Replies of the server: JSON messages, and every error in one form, {error, message, do}.
+"""Errors of the server: every exception becomes one form, {error, message, do}, with a status.
 
 Rules: an error says what to do, and reveals nothing about the inside of the server; unexpected errors are logged by
 type and place only, because their messages may contain input (S65).
 """
 
-import json
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import structlog
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from starlette.responses import Response
 
 from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound, SparekeyError
-from sparekey.json_value import Json
 from sparekey.server.work import Busy
 from sparekey.wire.agent_api import ErrorReply
-from sparekey.wire.messages import BadMessage, encode
+from sparekey.wire.messages import BadMessage
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-JSON: Final = "application/json"
-NOT_KEPT: Final = {"Cache-Control": "no-store"}  # for answers that may hold a secret
 _STATUS: Final[Mapping[type[SparekeyError], int]] = {BadInput: 400, NotAllowed: 403, NotFound: 404, Conflict: 409}
 _log: Final = structlog.get_logger()
 
@@ -46,22 +38,6 @@ class HttpFailure:
     status: int
     reply: ErrorReply
     headers: Mapping[str, str] | None = None
-
-
-def answer(message: "DataclassInstance") -> Response:
-    """A message as JSON."""
-    return Response(encode(message), media_type=JSON)
-
-
-def json_answer(value: Mapping[str, Json], headers: Mapping[str, str]) -> Response:
-    """Return a JSON object in ASCII: text that a device reports may hold half a surrogate pair."""
-    return Response(json.dumps(value, separators=(",", ":")), 200, headers, JSON)
-
-
-def error_answer(status: int, reply: ErrorReply, headers: Mapping[str, str] | None = None) -> Response:
-    """Return an error reply; `server_time` is included only if it is relevant."""
-    members = {name: value for name, value in vars(reply).items() if name != "server_time" or value}
-    return Response(json.dumps(members, separators=(",", ":"), ensure_ascii=False), status, headers, JSON)
 
 
 def failure_of(error: Exception) -> HttpFailure:
@@ -99,7 +75,7 @@ def is_unavailable(error: Exception) -> bool:
 
 
 def log_unforeseen(error: BaseException) -> None:
-    """Return the type and place of an error, never its message."""
+    """Log the type and place of an error, never its message."""
     frames = traceback.extract_tb(error.__traceback__)
     places = [f"{frame.filename.rpartition('site-packages/')[2]}:{frame.lineno} {frame.name}" for frame in frames[-8:]]
     _log.error("unforeseen error", kind=f"{type(error).__module__}.{type(error).__qualname__}", places=places)

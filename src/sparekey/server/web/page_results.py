@@ -1,4 +1,4 @@
-"""Replies of a page: a template to show, a redirect, or a file."""
+"""Results of a page: a template to show, a redirect, or a file. `responses` turns them into responses."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
