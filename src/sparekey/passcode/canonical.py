@@ -2,9 +2,9 @@
 
 Rules (spec/offline-day.md, "Codes"):
 - The alphabet has 32 characters, without I, L, O and U, so that no two are confused on the phone.
-- The check is computed over GF(32) with another factor at each place and with the number of the group. Every wrong
-  character, every swap inside a group and every swap of groups breaks it. So the misread group can be named, and no
-  guess is spent.
+- The check is computed over GF(32), with another factor at each place and with the number of the group. Every wrong
+  character, every swap inside a group and every swap of groups breaks it.
+- So the misread group can be named, and the mistake does not cost a guess.
 - Case does not matter. O is read as 0, I and L as 1. Spaces and dashes are ignored.
 """
 

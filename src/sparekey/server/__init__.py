@@ -1,1 +1,4 @@
-"""The server over HTTP: agent API, REST API and web pages; each parses a request, calls one use case and answers."""
+"""The server over HTTP: agent API, REST API and web pages.
+
+Each of them parses a request, calls one use case and answers.
+"""

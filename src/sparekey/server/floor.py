@@ -1,7 +1,10 @@
 """The time of a refused sign-in: a fixed time after its arrival, whatever the reason (S07).
 
-Rules: the wait is sleep, never work, so that refusals cost no processor time; a refusal that took longer leaves at the
-next multiple, so that a loaded server reveals no more than an idle one. REST and the agent API both use this floor.
+Rules:
+- The wait is sleep, never work, so that refusals cost no processor time.
+- A refusal that took longer is sent at the next multiple of the floor, so that a loaded server reveals no more than an
+  idle one.
+- REST and the agent API both use this floor.
 """
 
 import asyncio

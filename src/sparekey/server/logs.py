@@ -1,7 +1,9 @@
 """Logs: one JSON object a line on standard error.
 
-Rules (S65): a value of type Secret is masked, and so are the names under which secrets travel, whatever their value;
-bytes are never written; no module logs the body of a request.
+Rules (S65):
+- A value of type Secret is masked. So is any value under a name that secrets have.
+- Bytes are never written.
+- No module logs the body of a request.
 """
 
 import logging

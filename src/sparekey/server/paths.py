@@ -1,11 +1,11 @@
-"""One spelling for each address: the router sees the path as it was sent, as do proxies and logs in front of the
-server.
+"""One spelling for each address: the router sees the path as it was sent, as do proxies and logs before it.
 
 Rules:
-- Nothing is decoded before the router: `/%63onsole` is not the console, so that a proxy can protect all of `/console`
-  by its prefix. The page or operation decodes the values in its path, which may contain a slash.
-- An ambiguous path (with `.` or `..` parts, in any spelling) leads nowhere. A path with bytes that are not UTF-8, or
-  with unprintable characters, is rejected.
+- Nothing is decoded before the router: `/%63onsole` is not the console. A proxy can therefore protect all of `/console`
+  by its prefix.
+- The page or operation decodes the values in its path. They may contain a slash.
+- An ambiguous path (with `.` or `..` parts, in any spelling) leads nowhere.
+- A path with bytes that are not UTF-8, or with unprintable characters, is rejected.
 """
 
 import re

@@ -1,8 +1,10 @@
 """Settings of one server process: `DIR/sparekey.toml`, and each key also as `SPAREKEY_<KEY>` in the environment.
 
-Rules: nothing is guessed: a missing or empty file, an unknown key or a value that is not allowed is an error, and the
-server does not start (S66); an error names file, key and allowed values, never the address of the database, which may
-contain a password. The environment takes precedence over the file.
+Rules:
+- Nothing is guessed. The server does not start if the file is missing or empty, or has an unknown key or a value that
+  is not allowed (S66).
+- An error names file, key and allowed values. It never names the address of the database, which may contain a password.
+- The environment takes precedence over the file.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""Sign-ins for REST and the agent API: a grant is fast, a refusal leaves at the floor, and an error never grants.
+"""Sign-ins for REST and the agent API: a grant is sent at once, a refusal at the floor, and an error never grants.
 
-Rules: every error on the way is a refusal (S09), logged if that is still possible; only if the database cannot be
-reached, which affects all callers alike, the reply says so, so that a device may use its offline data.
+Rules:
+- Every error on the way is a refusal (S09). It is logged if logging still works.
+- Only an unreachable database has a reply of its own, so that a device may use its offline data. This reveals nothing,
+  because it affects all callers alike.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,8 @@
 """Thread pools for the synchronous use cases, one pool for each kind of work.
 
-Rules: a pool has a size and a longest queue, so that excess requests are rejected without using memory (S08); sealing
-has its own pool, so that it never delays a sign-in.
+Rules:
+- A pool has a size and a longest queue, so that excess requests are rejected without using memory (S08).
+- Sealing has its own pool, so that it never delays a sign-in.
 """
 
 import asyncio

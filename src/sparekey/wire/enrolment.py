@@ -1,9 +1,9 @@
-"""The enrolment code. An administrator gives it to the person who sets up a device, and the device trusts nothing else
-at first.
+"""The enrolment code. An administrator gives it to the person who sets up a device.
 
-It has 160 bits in eight groups with check characters: an 80-bit one-time secret, and 80 bits of SHA-256 over the
-offline-signing key of the server and the certificate of its CA. The device compares these before it sends the secret,
-so that a server with another CA or signing key never sees it (offline-day.md, server rule 8).
+It is all that the device trusts at first. It has 160 bits in eight groups with check characters: an 80-bit one-time
+secret, and 80 bits of SHA-256 over the offline-signing key of the server and the certificate of its CA. The device
+compares these before it sends the secret. So a server with another CA or signing key never sees it (offline-day.md,
+server rule 8).
 """
 
 import hashlib

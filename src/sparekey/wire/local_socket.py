@@ -1,5 +1,6 @@
-"""The frames between a login shim and the agent on the same computer (spec/local-socket.md): no JSON, every length
-limited.
+"""The frames between a login shim and the agent on the same computer (spec/local-socket.md).
+
+There is no JSON, and every length is limited.
 
     frame = u32 length of the rest || u8 version || u8 type || fields
     field = u8 tag || u16 length || that many bytes

@@ -1,9 +1,9 @@
 """A contact with the server beyond a sign-in: upload events, sync, fetch units and acknowledge them.
 
 - A contact needs no user. Data that the server withholds are erased before anything is fetched.
-- A unit is valid once its file and its entry are on disk. Then it is acknowledged.
-- The units that every user needs first are fetched before the later days of any user, also those of a user who signs in
-  meanwhile.
+- A unit is valid once its file and its entry are on disk. Only then is it acknowledged.
+- The units that every user needs first are fetched before later days of any user. This includes the first units of a
+  user who signs in meanwhile.
 - A unit that fails verification is left out, and the others continue.
 """
 

@@ -1,5 +1,7 @@
-"""The offline events that this device creates: numbered without gaps, chained, signed and kept until they are uploaded
-(S27)."""
+"""The offline events that this device creates (S27).
+
+They are numbered without gaps, chained, signed, and kept until they are uploaded.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,7 +1,7 @@
 """The agent API over HTTPS, with TLS that trusts only the CA of the enrolment.
 
-- "Not reached" has several distinct reasons: no route or no name, no answer in time, an answer of another
-  machine, a 5xx. Any other answer without success is a refusal by the server.
+- "Not reached" has several distinct reasons: no route, no name, no answer in time, an answer of another machine, a 5xx.
+  Any other answer without success is a refusal by the server.
 - A request carries the device's signature over all of it. A wrong clock costs one more round: the server sends its
   time, and the request is signed again.
 """

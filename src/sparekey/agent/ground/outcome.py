@@ -1,7 +1,9 @@
 """The answers of the device to a sign-in: values with a sentence for people, never truth values.
 
-A reason that is true of the device may be told (clock, expired data, damaged store, server down, emergency code
-needed). About the passcode, the answer tells only that it is not right.
+Rules:
+- A reason that is true of the device may be shown: clock, expired data, damaged store, server down, emergency code
+  needed.
+- About the passcode, the answer says only that it is not right.
 """
 
 from dataclasses import dataclass

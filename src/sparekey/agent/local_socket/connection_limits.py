@@ -1,7 +1,8 @@
 """The limits of connections to the local socket, and the queues of attempts: no user can take all connections.
 
-- Root's connections are for login screens and root's commands. Remote users are not among them, although sshd runs as
-  root, because anyone can try a login over the network. Their attempts have a few connections and a queue of their own.
+- Root's connections are for login screens and root's commands.
+- Remote users do not use root's connections, although sshd runs as root, because anyone can try a login over the
+  network. Their attempts have a few connections and a queue of their own.
 - Each other person has a few connections (`platform.posix.person_behind`). Uids without an account share the limit of
   one person, because a user can have thousands of them (subordinate uids).
 - If the account of a connection must be looked up first, its slot is exchanged for the right one afterwards.

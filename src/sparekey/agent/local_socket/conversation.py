@@ -1,8 +1,7 @@
-"""One connection to the local socket: requests in order, one reply each, and the access to secrets that a success
-gives.
+"""One connection to the local socket: requests in order, one reply each, and the access to secrets after a success.
 
 - uid 0 may ask for every account, another user only for its own (S26). The device decides which login an account has.
-- The access of a success is bound to its connection: secrets are kept and opened there (`sign_in.secret_access`),
+- The access after a success is bound to its connection: secrets are kept and opened there (`sign_in.secret_access`),
   until the connection closes or the next attempt is made on it.
 """
 

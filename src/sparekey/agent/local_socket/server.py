@@ -1,9 +1,11 @@
-"""The local socket of the daemon: one thread for each connection, a limit on frames, and the peer's uid from the
-kernel.
+"""The local socket of the daemon.
+
+There is one thread for each connection, a limit on frames, and the peer's uid from the kernel.
 
 - Connections are limited for each person (`connection_limits`). A connection beyond the limit gets a reply that says
-  so. So does one for which the system has no thread, and its slot is freed: a short lack of resources ends nothing but
-  that connection.
+  so.
+- If the system has no thread for a connection, it gets such a reply too, and its slot is freed. A short lack of
+  resources ends nothing but that connection.
 - A frame must be complete within seconds of its first byte, so that no client holds a slot by sending byte after byte.
 - Attempts of other users have a queue of their own, even through a program of root's. So have remote attempts. A login
   screen waits for at most one attempt of each queue.

@@ -1,8 +1,10 @@
 """The settings of this computer: `/etc/sparekey/agent.toml`. Each of them is optional.
 
-A file with any unexpected line is rejected as a whole, with the line and the key: an agent that understands only half
-of its settings could let in users whom the administrator meant to keep out (S66). So is a file that others can write
-(S26).
+Rules:
+- A file with any unexpected line is rejected as a whole. The error names the line and the key (S66).
+- Safe because no setting is lost in silence: an agent that understood only half of its settings could let in users whom
+  the administrator meant to keep out.
+- A file that others can write is rejected (S26).
 """
 
 import re

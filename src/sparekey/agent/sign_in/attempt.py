@@ -1,11 +1,11 @@
 """The pure part of an offline attempt: which units to try, how a failure counts, and the changes of a success.
 
 - A plan is complete before anything is hashed, so that the attempt can be counted first (S25).
-- At the limit of failures tokencodes are refused without hashing. Emergency codes are never blocked, they only wait.
-- Remote users can try emergency codes only up to the number of failures that brings a wait about, so that an attacker
-  on the network cannot make the user at the computer wait.
-- A passcode with a misread group of letters is refused with the number of the group and is not counted: no guess was
-  tested.
+- At the limit of failures, tokencodes are refused without hashing. Emergency codes are never blocked, they only wait.
+- Remote users can try emergency codes only until the number of failures after which users must wait. So an attacker on
+  the network cannot make the user at the computer wait.
+- A passcode with a misread group of letters is refused with the number of the group. It is not counted, because no
+  guess was tested.
 - A success at step i erases every record up to i: the new state names it here, the store erases it at the commit
   (`erasing`).
 """

@@ -1,11 +1,12 @@
-"""The use of the PIN lock at a sign-in: opened with the typed PIN, made if there is none, lifted if the policy wants
-none.
+"""The use of the PIN lock at a sign-in.
+
+The lock is opened with the typed PIN, made if there is none, and lifted if the policy wants none.
 
 - A lock is opened only if it must be: the TPM counts every wrong PIN and forgets it slowly.
-- A PIN that the server accepted is used only for units of the generation that the server names: after a PIN change
+- A PIN that the server accepted is used only for units of the generation that the server names. After a PIN change
   elsewhere, it is not the PIN of the units here.
-- If the server accepted the sign-in and the lock stays closed, records that must not stay go with their piece. A lock
-  that the right PIN does not open goes with all units behind it. The next contact brings both back.
+- If the server accepted the sign-in and the lock stays closed, records that must not stay are erased with their whole
+  piece. A lock that the right PIN does not open is removed with all units behind it. The next contact brings both back.
 """
 
 import secrets

@@ -1,10 +1,11 @@
-"""A sign-in on this device: the server decides; only if it is not reached does the device decide alone.
+"""A sign-in on this device: the server decides. Only if the server is not reached does the device decide alone.
 
 - Offline events are uploaded before the attempt, so that the server knows every step that was used here.
 - A refusal by the server is final: nothing is tried offline after it.
 - The server can send a challenge before it decides. The answer goes to the server only: a new PIN is no passcode.
-- A success erases every record up to its step before the answer, also behind a PIN lock. So does data that the server
-  withholds. The device asks for that after each refusal too, for users with and without data here, so that the time of
+- A success erases every record up to its step before the answer, also behind a PIN lock. Data that the server withholds
+  are erased before the answer, too.
+- After each refusal the device asks the server what is withheld, for users with and without data here. So the time of
   an answer tells a stranger nothing.
 - Remote users do not learn which accounts have no login: such an account is tried like a login that does not exist.
 - Any error is a refusal.

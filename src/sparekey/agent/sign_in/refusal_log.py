@@ -3,8 +3,8 @@
 - It contains nothing that was typed. An account is named only if this computer or its configuration knows it, because
   people type passcodes where a name belongs (S65).
 - It contains only what the answer said. The server alone knows more, in its audit log.
-- It cannot fill the journal: for each account and asker, a few lines a minute are written and the rest are counted. A
-  remote user and the console are different askers, although a program of root's asks for both.
+- It cannot fill the journal: for each account and asker, a few lines a minute are written and the rest are counted.
+- A remote user and the console are different askers, although a program of root's asks for both.
 """
 
 import logging

@@ -3,8 +3,8 @@
 - Records up to the last used one of their token are erased, wherever that one was used. So are expired days.
 - By age, records before the window around the mark are erased. With a clock that cannot be trusted, none are.
 - Emergency units can be used again and again: they stay until they expire.
-- A piece behind a PIN lock that is not open goes as a whole, or not yet: at the latest within the hour after it has
-  expired, or at the start of the agent if a sign-in was cut off before it could erase.
+- A piece behind a closed PIN lock is erased as a whole, within the hour after it has expired. If a sign-in was cut off
+  before it could erase, the piece is erased when the agent starts.
 """
 
 from sparekey.agent.ground.device_time import TrustedTime

@@ -1,12 +1,13 @@
 """The store on disk: one state file, and one file for each unit.
 
 - Each change of the state is written to a second file and synced, with its name. Then the keys commit it and it is
-  renamed. After a power cut the disk has the old state or the new one, complete: of the two files, the one that opens
-  is valid. Under a TPM at most one of them opens.
+  renamed.
+- After a power cut the disk has the old state or the new one, complete: of the two files, the one that opens is valid.
+  Under a TPM at most one of them opens.
 - After a change that failed halfway, memory and disk may differ. The next change or attempt reads the disk first, and
   then removes the unit files that the state does not name.
-- Each commit first takes out what `erasing` says must not be on disk: pieces are left out or rewritten under new keys.
-  The old file is removed before anyone gets an answer.
+- Each commit first removes the records that `erasing` names: pieces are left out or rewritten under new keys. The old
+  file is removed before anyone gets an answer.
 - A key that belongs behind a PIN lock is never written unlocked.
 """
 

@@ -2,8 +2,8 @@
 
 - A *visit* opens the TPM, does one thing, flushes what it loaded, and closes. Nothing has to survive a hibernation, and
   a TPM without a resource manager has room for other programs.
-- Secrets and the counter travel in one session that is salted with the parent key: a listener on the bus to the chip
-  reads no secret, and an attacker who answers in its place cannot move the counter.
+- Secrets and the counter travel in one session that is salted with the parent key. A listener on the bus to the chip
+  reads no secret. An attacker who answers in place of the chip cannot move the counter.
 - The parent key is known by its name. After the TPM was cleared or replaced, another key at its place is not used.
 - Only `seal_locked` counts towards the lockout of the TPM or waits for its end (noDA).
 """

@@ -1,5 +1,7 @@
-"""The errors of a TPM as sentences that say what to do. The response codes are those of TPM 2.0, part 2, section
-6.6."""
+"""The errors of a TPM as sentences that say what to do.
+
+The response codes are those of TPM 2.0, part 2, section 6.6.
+"""
 
 from typing import Final
 

@@ -1,8 +1,8 @@
 """The keys of the store in a TPM: a copied disk opens nowhere else, and an older state opens nowhere at all.
 
 - The key file holds only what the TPM has sealed, and the names of the keys that it is sealed under.
-- Each state is sealed under a new key, and that key under the next value of the counter. The increment is the commit:
-  after it the state before, a restored image and old copies in flash memory open nothing.
+- Each state is sealed under a new key, and that key under the next value of the counter.
+- The increment is the commit: after it, the state before, a restored image and old copies in flash memory open nothing.
 - Only PIN locks count towards the lockout of the TPM. Everything else works in a lockout (S34).
 """
 

@@ -1,5 +1,7 @@
-"""The commands of `sparekey-agent`. Each asks the daemon if it runs, and otherwise works under the lock of the
-store."""
+"""The commands of `sparekey-agent`.
+
+Each of them asks the daemon if it runs, and otherwise works under the lock of the store.
+"""
 
 import argparse
 import contextlib

@@ -1,6 +1,6 @@
 """Errors as sentences that say what to do: never a traceback, never a secret.
 
-Exit 1: failed. Exit 2: wrong usage. Exit 4: waits for an approval.
+Exit codes: 1 failed, 2 wrong usage, 4 waits for an approval.
 """
 
 from collections.abc import Mapping

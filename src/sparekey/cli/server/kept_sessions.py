@@ -1,7 +1,9 @@
 """Stores sessions at servers for the commands that follow a login.
 
-Rules: one file for each server and user, below the state directory of the caller (XDG_STATE_HOME). Only the caller can
-read it; a file that other users can read, or a link, is not used. The file includes the CA that was given at the login.
+Rules:
+- There is one file for each server and user, below the state directory of the caller (XDG_STATE_HOME).
+- Only the caller can read it. A file that other users can read, or a link, is not used.
+- The file includes the CA that was given at the login.
 """
 
 import contextlib

@@ -1,1 +1,1 @@
-"""The agent API (spec/agent-api.md): devices ask, each request signed by the key made on the device."""
+"""The agent API (spec/agent-api.md): requests of devices, each signed by the key made on the device."""

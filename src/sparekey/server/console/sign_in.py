@@ -1,4 +1,7 @@
-"""Sign-in and sign-out of the Security Console; refusals leave at the floor, with the same text for every reason."""
+"""Sign-in and sign-out of the Security Console.
+
+Rules: a refusal is sent at the floor (`server.floor`), with the same text for every reason.
+"""
 
 from collections.abc import Callable
 from typing import Any, Final

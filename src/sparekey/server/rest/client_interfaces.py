@@ -1,7 +1,8 @@
 """The API client of a key, cached for the rest of a second, so that not every sign-in queries the database.
 
-Rules: refusals and keys are never cached; a client that is revoked, expired or moved is rejected everywhere after one
-second at the latest.
+Rules:
+- Refusals and keys are never cached.
+- After at most one second, a client that was revoked, expired or moved is rejected everywhere.
 """
 
 import hashlib

@@ -1,6 +1,8 @@
 """`/v1/sessions`: an administrator signs in, confirms the second factor again, and logs out.
 
-Rules: the sign-in is the same as everywhere and refused at the floor; only the reply contains the session token.
+Rules:
+- The sign-in is the same as everywhere. A refusal is sent at the floor (`server.floor`).
+- Only the reply contains the session token.
 """
 
 from collections.abc import Callable

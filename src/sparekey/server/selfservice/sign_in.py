@@ -1,6 +1,8 @@
-"""Sign-in and sign-out of self-service; refusals leave at the floor, with the same text for every reason.
+"""Sign-in and sign-out of self-service.
 
-`/` redirects here: most people who type the name of the server are users.
+Rules:
+- A refusal is sent at the floor (`server.floor`), with the same text for every reason.
+- `/` redirects here: most people who type the name of the server are users.
 """
 
 from collections.abc import Callable

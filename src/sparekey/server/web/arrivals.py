@@ -1,7 +1,8 @@
 """Turn a request into a visit: check its host, its address and its form.
 
-Rules: the accepted hosts are fixed, so that no page contains text from a header; a form is accepted only with its mark
-and from our own origin (S61).
+Rules:
+- The accepted hosts are fixed, so that no page contains text from a header.
+- A form is accepted only with its mark and from our own origin (S61).
 """
 
 import re

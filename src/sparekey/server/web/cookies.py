@@ -1,9 +1,12 @@
 """Cookies, and the mark that protects every form against other sites (S61).
 
-Rules: cookies have the `__Host-` prefix, so that no other host can set them; they are sent only over a secure
-connection, only with requests from our own pages, and scripts cannot read them, except the time zone, which a script
-sets; the mark of a form is derived from the cookie of the session, or of the browser before the sign-in, and is
-different each time, so that its compressed length reveals nothing.
+Rules:
+- Cookies have the `__Host-` prefix, so that no other host can set them.
+- Browsers send them only over a secure connection, and only with requests from our own pages.
+- Scripts cannot read them. The one exception is the time zone, which a script sets.
+- The mark of a form is derived from the cookie of the session. Before the sign-in it is derived from the cookie of the
+  browser.
+- The mark is different each time, so that the compressed length of a page reveals nothing.
 """
 
 import hashlib

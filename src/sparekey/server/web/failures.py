@@ -1,8 +1,11 @@
 """Error replies: a page at the addresses of pages, JSON elsewhere.
 
-Rules: an error page contains nothing from the request, uses neither database nor clock, contains no form, sets no
-cookie and has the headers of every page (S61); it says what happened, what to do and where to go next, unless that
-would lead to the same error; if the page itself fails, JSON is sent.
+Rules:
+- An error page contains nothing from the request and no form. It sets no cookie and has the headers of every page
+  (S61).
+- It uses neither database nor clock, so that it works if these fail.
+- It says what happened, what to do and where to go next, unless that would lead to the same error.
+- If the page itself fails, JSON is sent.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,10 @@
 """Fields of a query or a form, read strictly.
 
-Rules: a missing field is empty; text is trimmed unless it is a secret; numbers and dates are in the form that people
-type; an error names the field by its label and never contains its value.
+Rules:
+- A missing field is empty.
+- Text is trimmed unless it is a secret.
+- Numbers and dates are in the form that people type.
+- An error names the field by its label. It never contains the value.
 """
 
 import re

@@ -1,8 +1,11 @@
 """The registry of pages: each with its path, its permission, and its handler.
 
-Rules (architecture, "How a page is made"): a handler reads the input, calls a use case and names a template; the
-use case decides whether the visitor may do it, and the permission here only controls which pages are offered and
-rejects early (S63); dangerous pages are marked `fresh` (S62); every change is a POST.
+Rules (architecture, "How a page is made"):
+- A handler reads the input, calls a use case and names a template.
+- The use case decides whether the visitor may do it. The permission here only controls which pages are offered, and
+  rejects early (S63).
+- Dangerous pages are marked `fresh` (S62).
+- Every change is a POST.
 """
 
 from collections.abc import Callable

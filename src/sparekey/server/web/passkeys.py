@@ -1,7 +1,9 @@
 """Passkeys in both consoles: sign-in, and the parts that their pages share.
 
-Rules: no user name is asked for, so that an attacker cannot find out which users have a passkey; all challenges look
-alike; a refusal leaves at the floor, with the same text for every reason (S07).
+Rules (S07):
+- The page does not ask for a login, and all challenges look alike. So an attacker cannot find out which users have a
+  passkey.
+- A refusal is sent at the floor, with the same text for every reason.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The place to which passkeys are bound: one name of the server, and its origins."""
+"""The place of a passkey: the one name of the server that passkeys are bound to, and its origins."""
 
 from ipaddress import ip_address
 from typing import Final

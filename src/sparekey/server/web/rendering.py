@@ -1,7 +1,10 @@
 """Render replies: the templates, their common values, and the headers of every page (S61).
 
-Rules: everything is escaped (autoescape); no template contains a script, and the policy in the header allows only our
-own scripts; pages are never cached; a missing value in a template is an error.
+Rules:
+- Everything is escaped (autoescape).
+- No template contains a script. The policy in the header allows only our own scripts.
+- Pages are never cached.
+- A missing value in a template is an error.
 """
 
 import gzip

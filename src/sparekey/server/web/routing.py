@@ -1,12 +1,13 @@
 """A site of pages: one route for each page, with the rules of every page.
 
 Rules:
-- The host and address are checked first (`arrivals`). The visitor is identified before any of the body is read;
-  visitors without a session are sent to the sign-in, and back.
-- Dangerous pages need a second factor from the last ten minutes (S62): if it is older, the form is kept and a passcode
-  or a passkey is asked for (`second_factors`). A refusal leaves at the floor (S07).
-- Pages are made outside the event loop. A mistake in a form is shown in the form; an unexpected error is shown as one
-  sentence, and logged without its message (S65).
+- The host and address are checked first (`arrivals`). The visitor is identified before any of the body is read.
+- Visitors without a session are sent to the sign-in, and back.
+- Dangerous pages need a second factor from the last ten minutes (S62). If it is older, the form is kept, and the page
+  asks for a passcode or a passkey (`second_factors`). A refusal is sent at the floor (S07).
+- Pages are made outside the event loop.
+- A mistake in a form is shown in the form. An unexpected error is shown as one sentence, and logged without its message
+  (S65).
 """
 
 from collections.abc import Awaitable, Callable

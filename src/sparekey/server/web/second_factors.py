@@ -1,7 +1,7 @@
 """Ask for a fresh second factor within a form, and keep the form meanwhile (S62).
 
-The form comes back with its input; the passcode or the passkey is then sent together with it, so that users fill in a
-form only once and the server stores nothing in the session.
+The form comes back with its input. The passcode or the passkey is then sent together with it, so that users fill in a
+form only once. The server stores nothing in the session.
 """
 
 from typing import Final

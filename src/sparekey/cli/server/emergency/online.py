@@ -1,6 +1,7 @@
 """`sparekey emergency fixed|one-time|end|status`: temporary tokencodes for online sign-ins.
 
-Rules: the codes are shown once, when they are made; the rule for a token that is available again is chosen then, too.
+Rules: the codes are shown once, when they are made. The operator also chooses then what happens if the token is
+available again.
 """
 
 from typing import Annotated

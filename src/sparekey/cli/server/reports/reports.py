@@ -1,6 +1,6 @@
 """`sparekey report`: users who could sign in without the network, and users who could not.
 
-Rows are written as they come. A text that a spreadsheet would take for a formula is put behind an apostrophe in CSV.
+Rows are written as they come. In CSV, a text that a spreadsheet would take for a formula begins with an apostrophe.
 """
 
 import csv

@@ -1,6 +1,6 @@
 """`sparekey login|logout`: a session at a server, for commands with --server.
 
-Rules: the passcode is never an argument: the command asks for it, or reads the first line of standard input; the next
+Rules: the passcode is never an argument. The command asks for it, or reads the first line of standard input. The next
 lines answer the server's challenges.
 """
 

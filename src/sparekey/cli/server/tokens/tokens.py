@@ -1,7 +1,8 @@
 """`sparekey token`: tokens and their PINs.
 
-Rules: a seed is shown only on request, and never if it came from standard input; a PIN or a seed is never an argument,
-because other users of this machine can see arguments.
+Rules:
+- A seed is shown only on request, and never if it came from standard input.
+- A PIN or a seed is never an argument, because other users of this machine can see arguments.
 """
 
 import base64

@@ -1,7 +1,7 @@
 """The pages Manage Emergency Access Tokencodes and Passcodes: find and show the code of the caller's device (S42).
 
-They follow the procedure in docs/emergency-access.md: the menu of the token or user leads here, and one click and one
-field show the code. Only the reply to that form holds the code; loading the page again shows none.
+They follow the procedure in docs/emergency-access.md. The menu of the token or user leads here; one click and one field
+show the code. Only the reply to that form holds the code. Loading the page again shows none.
 """
 
 from typing import Final

@@ -1,6 +1,7 @@
 """Files that are checked first and then imported: only the checked file is accepted for import.
 
-The server keeps no file in between, because token files contain seeds (S65): the form carries the fingerprint instead.
+The form carries the fingerprint of the file. The server keeps no file in between, because token files contain seeds
+(S65).
 """
 
 import hashlib
