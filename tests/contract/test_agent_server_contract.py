@@ -15,7 +15,7 @@ import pytest
 from sparekey import clock
 from sparekey.agent.contact.enrolment import enrol
 from sparekey.agent.contact.events import appended
-from sparekey.agent.contact.server_client import conversation
+from sparekey.agent.contact.server_client import open_connection
 from sparekey.agent.ground.ports import AgentApi, Connect, Refused
 from sparekey.agent.ground.state import Enrolment, State, new_state
 from sparekey.agent.platform.posix import PosixFiles, SystemClock
@@ -78,7 +78,7 @@ def _over_https(directory: Path) -> Iterator[EnrolledSide]:
 
         def connect() -> contextlib.AbstractContextManager[AgentApi]:
             ca = bytes.fromhex(enrolled.ca_certificate)
-            return conversation(enrolled.servers, ca, enrolled.device, keys.sign, clock.now)
+            return open_connection(enrolled.servers, ca, enrolled.device, keys.sign, clock.now)
 
         yield _side(simulator, connect, keys, enrolled)
 
@@ -103,7 +103,7 @@ def _real(directory: Path) -> Iterator[EnrolledSide]:
 
         def connect() -> contextlib.AbstractContextManager[AgentApi]:
             ca = bytes.fromhex(enrolled.ca_certificate)
-            return conversation(enrolled.servers, ca, enrolled.device, keys.sign, clock.now)
+            return open_connection(enrolled.servers, ca, enrolled.device, keys.sign, clock.now)
 
         def renew() -> None:
             with instance.database.write() as connection:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from sparekey.agent.contact import enrolment
-from sparekey.agent.contact.server_client import ServerClient, conversation
+from sparekey.agent.contact.server_client import ServerClient, open_connection
 from sparekey.agent.ground.exempt_accounts import ExemptAccounts, exempt_accounts
 from sparekey.agent.ground.ports import StoreUnreadable
 from sparekey.agent.platform.configuration import Configuration
@@ -138,7 +138,7 @@ def _locked(directory: Path, wait: float) -> Iterator[None]:
 def _connect_of(store: Store) -> Callable[[], contextlib.AbstractContextManager[ServerClient]]:
     def connect() -> contextlib.AbstractContextManager[ServerClient]:
         enrolled = store.state.enrolment
-        return conversation(
+        return open_connection(
             enrolled.servers,
             bytes.fromhex(enrolled.ca_certificate),
             enrolled.device,

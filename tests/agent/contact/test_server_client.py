@@ -11,7 +11,7 @@ import pytest
 
 from sparekey import clock
 from sparekey.agent.contact.enrolment import enrol
-from sparekey.agent.contact.server_client import BadAddress, ServerClient, conversation, read_address
+from sparekey.agent.contact.server_client import BadAddress, ServerClient, open_connection, read_address
 from sparekey.agent.ground.ports import Distance, NotReached, Refused
 from sparekey.agent.platform.posix import PosixFiles, SystemClock
 from sparekey.agent.store.file_keys import FileKeys
@@ -44,7 +44,7 @@ def client_of(server: Served, tmp_path: Path) -> ClientOf:
 
     def client(*urls: str, ca: bytes = b"") -> contextlib.AbstractContextManager[ServerClient]:
         trusted = ca or bytes.fromhex(state.enrolment.ca_certificate)
-        return conversation(list(urls or (server.url,)), trusted, state.enrolment.device, keys.sign, clock.now)
+        return open_connection(list(urls or (server.url,)), trusted, state.enrolment.device, keys.sign, clock.now)
 
     return client
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from sparekey.agent.contact import replies as trusted_days
+from sparekey.agent.contact import replies
 from sparekey.agent.contact.events import UPLOAD_AT_ONCE, after_upload
 from sparekey.agent.ground.exempt_accounts import as_reported
 from sparekey.agent.ground.ports import AgentApi, NotReached, Refused
@@ -94,7 +94,7 @@ def take_word(device: ThisDevice, server: AgentApi) -> SyncReply:
     """Sync: report what this device holds, and apply the server's reply at once. Raises NotReached or Refused."""
     state = device.state
     keys = device.store.keys
-    held = trusted_days.held_units(state)
+    held = replies.held_units(state)
     found = device.exempt.known()
     exempt = state.exempt if found is None else as_reported(found)
     request = SyncRequest(
@@ -110,10 +110,10 @@ def take_word(device: ThisDevice, server: AgentApi) -> SyncReply:
 
     def change(state: State) -> State:
         state = replace(state, exempt=exempt)
-        return pin_lock.after_sync(trusted_days.after_sync(state, reply, reading), reply)
+        return pin_lock.after_sync(replies.after_sync(state, reply, reading), reply)
 
     with device.store.steady():
-        if trusted_days.is_news(device.state, change(device.state)):
+        if replies.is_news(device.state, change(device.state)):
             device.store.change(change)
     return reply
 
@@ -142,7 +142,7 @@ def withhold_if_revoked(device: ThisDevice, refused: Refused) -> None:
     destroy every user's spare key.
     """
     if refused.reply.error == REVOKED:
-        device.store.change(trusted_days.after_revoking)
+        device.store.change(replies.after_revoking)
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ class _Fetching:
             self._failures.append(NotFetched(turn.login, f"{turn.request.kind}: {refused}"))
             if refused.reply.error in OVERTAKEN:
                 return True
-            self._device.store.change(lambda state: trusted_days.after_refusal(state, turn.request))
+            self._device.store.change(lambda state: replies.after_refusal(state, turn.request))
         except (Unopened, KeyError) as error:
             why = f"{turn.request.kind}: the unit from the server failed verification ({error})"
             self._failures.append(NotFetched(turn.login, why))
@@ -223,7 +223,7 @@ def _in_turn(state: State, reply: SyncReply) -> list[_UnitFetch]:
     today = reply.server_time // DAY_SECONDS
     for user_sync in reply.users:
         if state.has_user(user_sync.user):
-            wanted, ahead = trusted_days.missing_units(state.get_user(user_sync.user), user_sync.wanted), 0
+            wanted, ahead = replies.missing_units(state.get_user(user_sync.user), user_sync.wanted), 0
             for number, request in enumerate(wanted, 1):
                 ahead = max(ahead, request.day - today)  # only day units have a day
                 turns.append((ahead, _UnitFetch(user_sync.login, request, number, len(wanted))))
@@ -233,9 +233,9 @@ def _in_turn(state: State, reply: SyncReply) -> list[_UnitFetch]:
 def _fetch(device: ThisDevice, server: AgentApi, request: UnitRequest) -> None:
     server.allow(UNIT_PATIENCE)
     unit = server.unit(request)
-    sealed = trusted_days.verify_received(device.state, unit, request)
+    sealed = replies.verify_received(device.state, unit, request)
     entry = device.store.write_unit(unit, sealed)
-    device.store.change(lambda state: trusted_days.after_receipt(state, request.user, entry))
+    device.store.change(lambda state: replies.after_receipt(state, request.user, entry))
     acknowledge(server, [entry.unit_hash])
 
 

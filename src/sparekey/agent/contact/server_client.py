@@ -170,14 +170,14 @@ def accepted(status: int, content: bytes) -> bytes:
 
 
 @contextlib.contextmanager
-def conversation(
+def open_connection(
     servers: list[str],
     ca_certificate: bytes,
     device: str,
     sign: Callable[[bytes], bytes],
     now: Callable[[], int],
 ) -> Iterator[ServerClient]:
-    """Open a client for one conversation, and close its connection at the end."""
+    """Open a client with one connection, and close the connection at the end."""
     connection = ServerConnection([read_address(server) for server in servers], trusting(ca_certificate))
     try:
         yield ServerClient(connection, device, sign, now)
