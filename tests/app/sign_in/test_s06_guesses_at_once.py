@@ -3,7 +3,7 @@
 import pytest
 
 from sparekey.app.instance import Instance
-from sparekey.app.sign_in.verification import SignInInterface, SignInResult, find_snapshot, lockout_of, settle
+from sparekey.app.sign_in.verification import SignInInterface, SignInResult, find_snapshot, lockout_of, save_effects
 from sparekey.core.reasons import ChallengeKind
 from sparekey.core.sign_in.authenticate import decide
 from sparekey.core.sign_in.outcome import Asked, Granted, Outcome
@@ -25,7 +25,7 @@ def counted(server: Instance, user: User, outcome: Outcome) -> SignInResult:
     _, snapshot = find_snapshot(server, INTERFACE, user.login, user.typed(NOW))
     with server.database.write() as connection:
         outcome = stored.commit(connection, outcome, NOW, lockout_of(snapshot))
-        return settle(connection, server, INTERFACE, outcome, NOW, None)
+        return save_effects(connection, server, INTERFACE, outcome, NOW, None)
 
 
 @pytest.mark.parametrize("wrong", [2, 3])

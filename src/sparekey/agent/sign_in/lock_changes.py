@@ -61,7 +61,7 @@ def open_lock(device: ThisDevice, user: str, lock: PinLock, pin: Secret[str]) ->
     return OpenedLock(device.state.enrolment.device, user, lock, private_key)
 
 
-def settle(device: ThisDevice, user: UserState, shown: ShownPin, opened: OpenedLock | None) -> Change:
+def lock_change_for(device: ThisDevice, user: UserState, shown: ShownPin, opened: OpenedLock | None) -> Change:
     """Return the change that a sign-in with this PIN brings to its lock; `opened` is the lock if the sign-in has opened
     it."""
     locks = device.store.keys.pin_locks
@@ -76,7 +76,7 @@ def settle(device: ThisDevice, user: UserState, shown: ShownPin, opened: OpenedL
     return unchanged
 
 
-def settle_online(
+def update_lock(
     device: ThisDevice, reply: SignInReply, passcode: Secret[str] | None, sync_reply: SyncReply | None
 ) -> None:
     """Erase behind the lock, and make or lift the lock. Called after a success at the server is committed, before the
@@ -93,7 +93,7 @@ def settle_online(
         shown = None
     opened, change = _reach(device, user, reply, shown, is_synced=sync_reply is not None)
     if shown is not None and sync_reply is not None and change is unchanged:
-        change = settle(device, user, shown, opened)
+        change = lock_change_for(device, user, shown, opened)
     if opened is not None or change is not unchanged:
         device.store.change(lambda state: state.with_user(change(state.get_user(user.user))), opened)
 

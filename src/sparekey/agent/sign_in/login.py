@@ -14,7 +14,7 @@
 from dataclasses import replace
 
 from sparekey import clock
-from sparekey.agent.contact import replies as trusted_days
+from sparekey.agent.contact import replies
 from sparekey.agent.contact.contact import take_word, upload_events, withhold_if_revoked
 from sparekey.agent.contact.events import alarmed
 from sparekey.agent.ground.journal import log_unforeseen
@@ -32,7 +32,7 @@ from sparekey.agent.ground.outcome import (
 from sparekey.agent.ground.ports import AgentApi, Distance, NotReached, Refused, StoreUnreadable
 from sparekey.agent.ground.state import State, UserState
 from sparekey.agent.sign_in.attempt import after_online_success
-from sparekey.agent.sign_in.lock_changes import settle_online
+from sparekey.agent.sign_in.lock_changes import update_lock
 from sparekey.agent.sign_in.offline import LoginOutcome, device_sentence, login_offline
 from sparekey.agent.store.device import AttemptInProgress, ThisDevice
 from sparekey.agent.store.erasing import days_left, emergency_ends
@@ -120,7 +120,7 @@ def _login_online(
         return LoginOutcome(_denied_online(device, name, reply, reply_to) if challenge is None else challenge)
     session = _accept(device, name, reply)
     sync_reply = _sync_if_reached(device, server)
-    settle_online(device, reply, None if reply_to else passcode, sync_reply)
+    update_lock(device, reply, None if reply_to else passcode, sync_reply)
     return LoginOutcome(_granted_online(device, reply), session)
 
 
@@ -137,7 +137,7 @@ def _accept(device: ThisDevice, name: str, reply: SignInReply) -> UnlockedSecret
     key = _offline_key(reply)
 
     def change(state: State) -> State:
-        state = trusted_days.after_contact(state, reading, reply.server_time)
+        state = replies.after_contact(state, reading, reply.server_time)
         user = state.get_user(reply.user) if state.has_user(reply.user) else UserState(reply.user, name)
         token = reply.token if reply.method == "tokencode" else ""
         user = after_online_success(user, token, reply.step, reply.server_time)

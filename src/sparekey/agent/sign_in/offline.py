@@ -23,7 +23,7 @@ from sparekey.agent.sign_in.attempt import (
     with_failure,
     without_failure,
 )
-from sparekey.agent.sign_in.lock_changes import Change, ShownPin, settle, unchanged
+from sparekey.agent.sign_in.lock_changes import Change, ShownPin, lock_change_for, unchanged
 from sparekey.agent.sign_in.search import OpenedUnit, read_units, search
 from sparekey.agent.store.device import ThisDevice
 from sparekey.agent.store.erasing import days_left, emergency_ends
@@ -220,4 +220,4 @@ def _lock_change(device: ThisDevice, found: OpenedUnit) -> Change:
     if not header.pin_salt:
         return unchanged
     shown = ShownPin(header.token, header.pin_salt.hex(), found.pin)
-    return settle(device, device.state.get_user(header.user), shown, found.lock)
+    return lock_change_for(device, device.state.get_user(header.user), shown, found.lock)

@@ -70,11 +70,11 @@ def choose_versions(
     for token in owners:
         is_other = token is not None and token.token_id != used_token
         weaker = Contact.OTHER_SIGN_IN if contact is Contact.TOKEN_SIGN_IN and is_other else contact
-        chosen[token.token_id if token else account.account_id] = _settle(here, token, weaker)
+        chosen[token.token_id if token else account.account_id] = _choose_version(here, token, weaker)
     return chosen
 
 
-def _settle(here: _UserOnDevice, token: TokenState | None, contact: Contact) -> EmergencyCode:
+def _choose_version(here: _UserOnDevice, token: TokenState | None, contact: Contact) -> EmergencyCode:
     """Return the version for the device: the assigned one, or another if the rules replace it."""
     connection, account_id = here.connection, here.account.account_id
     owner_id = token.token_id if token else account_id

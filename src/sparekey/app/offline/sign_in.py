@@ -35,12 +35,12 @@ def sign_in_on_device(
     """
     keys: list[DeviceKey] = []
 
-    def settle(connection: Connection, granted: Granted) -> None:
+    def after_grant(connection: Connection, granted: Granted) -> None:
         keys.append(after_sign_in(connection, instance, device, granted, check, now))
 
     interface = SignInInterface(f"device:{device.id}", device.id)
     if reply_to is None:
-        result = sign_in(instance, interface, login, text, now, after_grant=settle)
+        result = sign_in(instance, interface, login, text, now, after_grant=after_grant)
     else:
-        result = answer_challenge(instance, interface, login, reply_to, text, now, after_grant=settle)
+        result = answer_challenge(instance, interface, login, reply_to, text, now, after_grant=after_grant)
     return DeviceSignIn(result.outcome, result.reply_to, keys[0] if keys else DeviceKey())

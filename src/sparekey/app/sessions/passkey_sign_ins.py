@@ -29,7 +29,7 @@ from sparekey.app.sessions.administrators import (
     refresh_session,
 )
 from sparekey.app.sessions.passkeys import ChallengePurpose, new_challenge, take_challenge
-from sparekey.app.sign_in.verification import SignInInterface, SignInResult, settle
+from sparekey.app.sign_in.verification import SignInInterface, SignInResult, save_effects
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.reasons import Method, Reason
 from sparekey.core.sign_in import passkeys as core
@@ -187,7 +187,7 @@ def _settled(
                 passkey=signed.passkey.id,
                 name=signed.passkey.name,
             )
-        return settle(connection, instance, interface, outcome, now, after_grant)
+        return save_effects(connection, instance, interface, outcome, now, after_grant)
 
 
 def _decide(connection: Connection, instance: Instance, signed: _Signed, wanted: _Wanted, now: int) -> Outcome:

@@ -16,7 +16,7 @@ from sparekey.app.sign_in.verification import (
     SignInResult,
     find_snapshot,
     lockout_of,
-    settle,
+    save_effects,
 )
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.names import is_login
@@ -62,7 +62,7 @@ def answer_challenge(
             outcome = _set_pin(connection, instance, interface, snapshot, outcome, now)
         else:
             outcome = stored.commit(connection, outcome, now, lockout_of(snapshot))
-        return settle(connection, instance, interface, outcome, now, after_grant)
+        return save_effects(connection, instance, interface, outcome, now, after_grant)
 
 
 def _decide(

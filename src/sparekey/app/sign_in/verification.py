@@ -76,7 +76,7 @@ def sign_in(
         return SignInResult(outcome)
     with instance.database.write() as connection:
         outcome = stored.commit(connection, outcome, now, policy)
-        return settle(connection, instance, interface, outcome, now, after_grant)
+        return save_effects(connection, instance, interface, outcome, now, after_grant)
 
 
 def find_snapshot(
@@ -131,7 +131,7 @@ def _accepted_at_once(
         return accepted
 
 
-def settle(
+def save_effects(
     connection: Connection,
     instance: Instance,
     interface: SignInInterface,

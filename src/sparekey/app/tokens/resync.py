@@ -87,7 +87,7 @@ def resync_of(
     drift = state.otp.drift_after(now, step) if step is not None else 0
     with instance.database.write() as connection:
         token = find_locked(connection, find)
-        refused = _settle(connection, actor, token, step, drift, now)
+        refused = _save(connection, actor, token, step, drift, now)
         drift = drift if refused is None else 0
         log(
             connection,
@@ -103,9 +103,7 @@ def resync_of(
     return Resync(token.serial, drift, refused)
 
 
-def _settle(
-    connection: Connection, actor: Actor, token: Token, step: int | None, drift: int, now: int
-) -> Reason | None:
+def _save(connection: Connection, actor: Actor, token: Token, step: int | None, drift: int, now: int) -> Reason | None:
     """Save the result, under the lock of the token's user if there is one. Return the reason if it was refused."""
     if not isinstance(token, AssignedToken):
         found = step is not None and tokens.resynchronise(connection, token.id, step, drift)
