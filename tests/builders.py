@@ -269,7 +269,7 @@ class Device:
         return result
 
     def answer(self, user: User, reply_to: Secret[str], text: str, now: int) -> DeviceSignIn:
-        """The answer to a question of a sign-in here."""
+        """Answer a challenge of a sign-in on this device."""
         check = self.check.get(user.account_id, b"")
         return sign_in_on_device(self.instance, self.row, user.login, Secret(text), check, now, reply_to)
 

@@ -128,8 +128,8 @@ class SimulatedUser:
 
 
 @dataclass(frozen=True)
-class Question:
-    """An open question: its login, its time, and the data behind it, for example the typed step or the PIN to
+class Challenge:
+    """An open challenge: its login, its time, and the data behind it, for example the typed step or the PIN to
     confirm."""
 
     login: str
@@ -160,9 +160,9 @@ class SimulatedServer:
         self.sealed: list[bytes] = []
         self.checkpoint = "checkpoint-1"
         self.extra_steps: list[UsedStep] = []
-        self.questions: dict[str, Question] = {}
-        self.question_text = "A PIN has 4 to 8 digits."
-        self.question_word = ""
+        self.challenges: dict[str, Challenge] = {}
+        self.challenge_text = "A PIN has 4 to 8 digits."
+        self.challenge_kind = ""
 
     @property
     def signing_key(self) -> bytes:
@@ -216,7 +216,7 @@ class SimulatedServer:
             return self._denied()
         if method == "tokencode" and (user.pin_must_change or user.next_code_wanted):
             word = "new-pin" if user.pin_must_change else "next-tokencode"
-            return self._ask(Question(user.login, word, self.now, step))
+            return self._ask(Challenge(user.login, word, self.now, step))
         return self._granted(user, request, method, step)
 
     def _denied(self) -> SignInReply:
@@ -232,30 +232,30 @@ class SimulatedServer:
             server_time=self.now,
         )
 
-    def _ask(self, question: Question) -> SignInReply:
+    def _ask(self, challenge: Challenge) -> SignInReply:
         reply_to = secrets.token_hex(16)
-        self.questions[reply_to] = question
-        word = self.question_word or question.ask
-        return replace(self._denied(), result="ask", ask=word, text=self.question_text, reply_to=reply_to)
+        self.challenges[reply_to] = challenge
+        word = self.challenge_kind or challenge.ask
+        return replace(self._denied(), result="ask", ask=word, text=self.challenge_text, reply_to=reply_to)
 
     def _answered(self, user: SimulatedUser, request: SignInRequest) -> SignInReply:
-        question, answer = self.questions.pop(request.reply_to, None), request.passcode
-        if question is None or question.login != user.login or self.now > question.asked_at + 120:
+        challenge, answer = self.challenges.pop(request.reply_to, None), request.passcode
+        if challenge is None or challenge.login != user.login or self.now > challenge.asked_at + 120:
             return self._denied()
-        if question.ask == "new-pin":
+        if challenge.ask == "new-pin":
             fits = answer.isdecimal() and 4 <= len(answer) <= 8
-            following = Question(user.login, "confirm-pin" if fits else "new-pin", self.now, question.step, answer)
+            following = Challenge(user.login, "confirm-pin" if fits else "new-pin", self.now, challenge.step, answer)
             return self._ask(following)
-        if question.ask == "confirm-pin":
-            if answer != question.pin:
+        if challenge.ask == "confirm-pin":
+            if answer != challenge.pin:
                 return self._denied()
             user.set_pin(answer)
             user.renew()
             user.pin_must_change = False
-            return self._granted(user, request, "tokencode", question.step)
-        if answer != user.token.code(question.step + 1):
+            return self._granted(user, request, "tokencode", challenge.step)
+        if answer != user.token.code(challenge.step + 1):
             return self._denied()
-        user.token.last_step = question.step + 1
+        user.token.last_step = challenge.step + 1
         user.next_code_wanted = False
         return self._granted(user, request, "tokencode", user.token.last_step)
 

@@ -1,4 +1,4 @@
-"""States of pages that no address shows: mistakes, questions, codes, empty lists, what is chosen: axe-core in each."""
+"""States of pages without an address of their own, such as mistakes, confirmations and codes: axe-core checks each."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping

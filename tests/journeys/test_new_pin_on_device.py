@@ -29,13 +29,13 @@ def test_a_temporary_pin_is_changed_and_a_cleared_one_is_chosen(tmp_path: Path) 
     with a_site(tmp_path) as site:
         site.enroll()
         set_pin(site.instance, ROOT, site.alice.serial, Secret(TEMPORARY), must_change=True, now=site.now)
-        dialogue = [("ask", "new-pin"), ("ask", "confirm-pin"), ("granted", "")]
-        assert answered(site, TEMPORARY + code(site), CHOSEN, CHOSEN) == dialogue
+        answers = [("ask", "new-pin"), ("ask", "confirm-pin"), ("granted", "")]
+        assert answered(site, TEMPORARY + code(site), CHOSEN, CHOSEN) == answers
         signs_in_with(site, CHOSEN, not_with=TEMPORARY)
         clear_pin(site.instance, ROOT, site.alice.serial, now=site.now)
         site.next_interval()
         other = CHOSEN[::-1]
-        assert answered(site, code(site), other, other) == dialogue
+        assert answered(site, code(site), other, other) == answers
         signs_in_with(site, other, not_with=CHOSEN)
 
 

@@ -1,4 +1,4 @@
-"""After wrong passcodes the server wants the following tokencode, too; the device carries the question, and both codes
+"""After wrong passcodes the server wants the following tokencode, too; the device carries the challenge, and both codes
 are used up there."""
 
 from pathlib import Path

@@ -53,7 +53,7 @@ class Run:
         return self.replies[-1]
 
     def ask(self, login: str, typed: str) -> bytes:
-        """A program's question, well formed."""
+        """A program's challenge, well formed."""
         body = f'{{"user":"{login}","passcode":"{typed}"}}'.encode()
         return self.send(Raw("/v1/sign-ins", body, {"Authorization": f"Bearer {self.key}"}))
 

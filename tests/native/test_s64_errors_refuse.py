@@ -234,7 +234,7 @@ HOSTILE: dict[str, tuple[Reply, int]] = {
     "no result": (answer_of(message="Signed in.", mode="online"), AUTHINFO_UNAVAIL),
     "unavailable": (answer_of(result="unavailable"), AUTHINFO_UNAVAIL),
     "denied, with words that grant": (answer_of(result="denied", reason="granted", message="granted"), AUTH_ERR),
-    "ask without a name for the question": (answer_of(result="ask", ask="new-pin"), AUTHINFO_UNAVAIL),
+    "ask without a name for the challenge": (answer_of(result="ask", ask="new-pin"), AUTHINFO_UNAVAIL),
     "failed": (frame(FrameKind.FAILED, reason="granted", message="granted"), AUTHINFO_UNAVAIL),
     "done": (frame(FrameKind.DONE, done=1), AUTHINFO_UNAVAIL),
     "a secret": (frame(FrameKind.SECRET, secret=b"granted"), AUTHINFO_UNAVAIL),
@@ -268,8 +268,8 @@ def test_s64_what_is_not_one_good_reply_refuses(pam_directory: PamDirectory, wha
 
 
 def test_s64_an_answer_that_was_there_before_the_question_is_none(pam_directory: PamDirectory) -> None:
-    question = encode_frame(frame(FrameKind.ANSWER, result="ask", ask="new-pin", reply_to="q"))
-    with fake_agent(Raw(question + GRANTED)) as agent:
+    challenge = encode_frame(frame(FrameKind.ANSWER, result="ask", ask="new-pin", reply_to="q"))
+    with fake_agent(Raw(challenge + GRANTED)) as agent:
         answers = [typed("2468123456"), typed("13579")]
         seen = drive(pam_directory, [f"required socket={agent.path}"], "authenticate", answers=answers)
     assert seen.status == {"authenticate": AUTHINFO_UNAVAIL}

@@ -64,7 +64,7 @@ class Token:
 
 
 @dataclass(eq=False)
-class Question:
+class Challenge:
     """Something that the server waits for."""
 
     token: Token
@@ -79,14 +79,14 @@ class Question:
 
 @dataclass
 class Model:
-    """One user. Each method says what has to come of it ("granted", a question's name, or "denied") and moves on."""
+    """One user. Each method updates the model and returns the expected result: "granted", a challenge's name, or "denied"."""
 
     enabled: bool = True
     failures: int = 0
     first_failure_at: int | None = None
     locked_at: int | None = None
     tokens: list[Token] = field(default_factory=list)
-    questions: list[Question] = field(default_factory=list)
+    challenges: list[Challenge] = field(default_factory=list)
 
     def locked(self, now: int) -> bool:
         return self.locked_at is not None and now < self.locked_at + LOCKED_FOR
@@ -108,14 +108,14 @@ class Model:
         self.failures, self.first_failure_at, self.locked_at = 0, None, None
         return "granted"
 
-    def tokencode(self, token: Token, step: int, pin: str, now: int) -> tuple[str, Question | None]:
+    def tokencode(self, token: Token, step: int, pin: str, now: int) -> tuple[str, Challenge | None]:
         if self.closed(now):
             return "denied", None
         if not (token.pin_fits(pin) and token.shows(step, now) and token.usable(now)):
             return self.fail(now), None
         return self._right(token, step, now, next_given=False)
 
-    def _right(self, token: Token, step: int, now: int, *, next_given: bool) -> tuple[str, Question | None]:
+    def _right(self, token: Token, step: int, now: int, *, next_given: bool) -> tuple[str, Challenge | None]:
         if step <= token.last_step:
             if step > token.replay_step:
                 token.replay_step = step
@@ -123,55 +123,55 @@ class Model:
             return "denied", None
         far = token.events and step > token.last_step + 10
         if not next_given and (self.failures >= ASK_NEXT_AFTER or far):
-            return self._ask(Question(token, "next-tokencode", step, now + LIFETIME))
+            return self._ask(Challenge(token, "next-tokencode", step, now + LIFETIME))
         token.last_step, token.drift = step, 0 if token.events else step - now // 30
         return self._after_all_codes(token, step, now, "tokencode")
 
-    def _after_all_codes(self, token: Token, step: int | None, now: int, by: str) -> tuple[str, Question | None]:
+    def _after_all_codes(self, token: Token, step: int | None, now: int, by: str) -> tuple[str, Challenge | None]:
         if token.with_pin and (not token.has_pin or token.must_change):
-            return self._ask(Question(token, "new-pin", step, now + LIFETIME, by=by))
+            return self._ask(Challenge(token, "new-pin", step, now + LIFETIME, by=by))
         if by == "tokencode":
             token.access = None
         return self.forgive(), None
 
-    def _ask(self, question: Question) -> tuple[str, Question]:
-        self.questions.append(question)
-        return question.ask, question
+    def _ask(self, challenge: Challenge) -> tuple[str, Challenge]:
+        self.challenges.append(challenge)
+        return challenge.ask, challenge
 
-    def answer_code(self, question: Question, step: int, now: int) -> tuple[str, Question | None]:
+    def answer_code(self, challenge: Challenge, step: int, now: int) -> tuple[str, Challenge | None]:
         """With the tokencode of this step."""
-        if not self._taken(question, now) or self._over(question, now):
+        if not self._taken(challenge, now) or self._over(challenge, now):
             return "denied", None
-        token = question.token
-        assert question.step is not None
-        if step != question.step + 1 or not token.shows(step, now, after=question.step):
+        token = challenge.token
+        assert challenge.step is not None
+        if step != challenge.step + 1 or not token.shows(step, now, after=challenge.step):
             return self.fail(now), None
         return self._right(token, step, now, next_given=True)
 
-    def answer_pin(self, question: Question, pin: str, now: int, *, allowed: bool) -> tuple[str, Question | None]:
+    def answer_pin(self, challenge: Challenge, pin: str, now: int, *, allowed: bool) -> tuple[str, Challenge | None]:
         """With this PIN; `allowed`: policy has nothing against it, its history aside."""
-        if not self._taken(question, now) or self._over(question, now):
+        if not self._taken(challenge, now) or self._over(challenge, now):
             return "denied", None
-        token = question.token
-        if question.ask == "confirm-pin" and pin == question.pin:
+        token = challenge.token
+        if challenge.ask == "confirm-pin" and pin == challenge.pin:
             self.set_pin(token, pin)
-            return self._after_all_codes(token, question.step, now, question.by)
-        ask, tries, wanted = "new-pin", question.tries + 1, ""
-        if question.ask == "new-pin" and allowed and pin not in token.pins[: HISTORY + 1]:
-            ask, tries, wanted = "confirm-pin", question.tries, pin
-        elif question.tries == 2:
+            return self._after_all_codes(token, challenge.step, now, challenge.by)
+        ask, tries, wanted = "new-pin", challenge.tries + 1, ""
+        if challenge.ask == "new-pin" and allowed and pin not in token.pins[: HISTORY + 1]:
+            ask, tries, wanted = "confirm-pin", challenge.tries, pin
+        elif challenge.tries == 2:
             return "denied", None
-        return self._ask(Question(token, ask, question.step, now + LIFETIME, tries, wanted, question.by))
+        return self._ask(Challenge(token, ask, challenge.step, now + LIFETIME, tries, wanted, challenge.by))
 
-    def _taken(self, question: Question, now: int) -> bool:
-        taken = question.alive and now < question.expires_at
-        question.alive = False
+    def _taken(self, challenge: Challenge, now: int) -> bool:
+        taken = challenge.alive and now < challenge.expires_at
+        challenge.alive = False
         return taken
 
-    def _over(self, question: Question, now: int) -> bool:
-        return self.closed(now) or not question.token.usable(now, question.by)
+    def _over(self, challenge: Challenge, now: int) -> bool:
+        return self.closed(now) or not challenge.token.usable(now, challenge.by)
 
-    def emergency_code(self, token: Token, pin: str, now: int, *, right: bool) -> tuple[str, Question | None]:
+    def emergency_code(self, token: Token, pin: str, now: int, *, right: bool) -> tuple[str, Challenge | None]:
         """The offline emergency tokencode, typed online."""
         if self.closed(now):
             return "denied", None
@@ -180,7 +180,7 @@ class Model:
             return self.fail(now), None
         return self._after_all_codes(token, None, now, "offline code")
 
-    def online_code(self, token: Token, code: str, pin: str, now: int) -> tuple[str, Question | None]:
+    def online_code(self, token: Token, code: str, pin: str, now: int) -> tuple[str, Challenge | None]:
         """A fixed or one-time tokencode."""
         if self.closed(now):
             return "denied", None
@@ -199,28 +199,28 @@ class Model:
         if pin:
             token.pins.insert(0, pin)
         token.has_pin, token.must_change = bool(pin), must_change
-        self.end_questions(token)
+        self.end_challenges(token)
 
     def mark(self, token: Token, *, enabled: bool, lost: bool) -> None:
         """Change the flags. Withdrawing a token ends its open challenge for good, even if the token is given back."""
         if (token.enabled and not enabled) or (lost and not token.lost):
-            self.end_questions(token)
+            self.end_challenges(token)
         token.enabled, token.lost = enabled, lost
 
     def allow_offline_code(self, token: Token, *, allowed: bool) -> None:
         if not allowed:
-            self.end_questions(token)
+            self.end_challenges(token)
         token.offline_code_online = allowed
 
     def end_access(self, token: Token) -> None:
         if token.access is not None:
-            self.end_questions(token)
+            self.end_challenges(token)
         token.access = None
 
-    def end_questions(self, token: Token) -> None:
-        for question in self.questions:
-            if question.token is token:
-                question.alive = False
+    def end_challenges(self, token: Token) -> None:
+        for challenge in self.challenges:
+            if challenge.token is token:
+                challenge.alive = False
 
     def resync(self, token: Token, step: int, now: int) -> str:
         """With the codes of this step and the next."""

@@ -74,7 +74,7 @@ def actions(server: Instance, users: list[User], devices: list[Device]) -> list[
             here.offline_success(each, NOW + 30 * turn)
         here.upload(NOW + 30 * turn)
 
-    def question(turn: int) -> None:
+    def read(turn: int) -> None:
         here, now = user(turn), NOW + 30 * turn
         make_suspicious(server, here, now=now)
         verdict = begin(server, here, now)
@@ -90,7 +90,7 @@ def actions(server: Instance, users: list[User], devices: list[Device]) -> list[
         resync(server, ROOT, here.serial, Secret(here.totp.code(step)), Secret(here.totp.code(step + 1)), now=NOW)
 
     return [
-        question,
+        read,
         reassign,
         find_again,
         lambda turn: give_and_take_a_role(server, user(turn)),

@@ -1,4 +1,4 @@
-"""S01, S06 for questions: of many answers at the same moment, on two instances, one counts."""
+"""S01, S06 for challenges: of many answers at the same moment, on two instances, one counts."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -46,9 +46,9 @@ def test_s01_of_64_answers_to_one_question_one_counts(instances: tuple[Instance,
         for number in range(count(small=5, full=500)):
             now = NOW + 90 * number
             make_suspicious(instances[0], user, now=now)
-            question = begin(instances[0], user, now)
-            asked(question, ChallengeKind.NEXT_TOKENCODE)
-            outcomes = at_once(pool, _answers(instances, user, question, now + 30))
+            challenge = begin(instances[0], user, now)
+            asked(challenge, ChallengeKind.NEXT_TOKENCODE)
+            outcomes = at_once(pool, _answers(instances, user, challenge, now + 30))
             (one,) = (outcome for outcome in outcomes if isinstance(outcome, Granted))
             assert one.step == user.step(now) + 1
             assert {denied(other).reason for other in outcomes if other is not one} == {Reason.NO_SUCH_CHALLENGE}
@@ -66,11 +66,11 @@ def test_s01_of_64_questions_about_one_code_one_leads_in(instances: tuple[Instan
         for number in range(count(small=2, full=100)):
             now = NOW + 90 * number
             make_suspicious(instances[0], user, now=now)
-            questions = [begin(instances[each % 2], user, now) for each in range(ANSWERS)]
+            challenges = [begin(instances[each % 2], user, now) for each in range(ANSWERS)]
 
-            def answer(each: int, questions: list[SignInResult] = questions, now: int = now) -> SignInResult:
+            def answer(each: int, challenges: list[SignInResult] = challenges, now: int = now) -> SignInResult:
                 text = user.totp.code(user.step(now) + 1)
-                return reply(instances[each // 2 % 2], user, questions[each], text, now + 30)
+                return reply(instances[each // 2 % 2], user, challenges[each], text, now + 30)
 
             outcomes = at_once(pool, answer)
             assert len([outcome for outcome in outcomes if isinstance(outcome, Granted)]) == 1
@@ -82,10 +82,10 @@ def test_s01_of_64_questions_about_one_code_one_leads_in(instances: tuple[Instan
 def test_s01_of_64_confirmations_one_sets_the_pin(instances: tuple[Instance, Instance]) -> None:
     user = a_user(instances[0], with_pin=True)
     first = begin(instances[0], user, typed=user.totp.code(user.step(NOW)))
-    question = reply(instances[0], user, first, NEW_PIN)
-    asked(question, ChallengeKind.CONFIRM_PIN)
+    challenge = reply(instances[0], user, first, NEW_PIN)
+    asked(challenge, ChallengeKind.CONFIRM_PIN)
     with ThreadPoolExecutor(ANSWERS) as pool:
-        outcomes = at_once(pool, lambda each: reply(instances[each % 2], user, question, NEW_PIN))
+        outcomes = at_once(pool, lambda each: reply(instances[each % 2], user, challenge, NEW_PIN))
     assert len([outcome for outcome in outcomes if isinstance(outcome, Granted)]) == 1
     granted(submit(instances[0], replace(user, pin=NEW_PIN), NOW + 30))
     assert token_row(instances[0], user.serial).last_step == user.step(NOW + 30)
@@ -94,9 +94,9 @@ def test_s01_of_64_confirmations_one_sets_the_pin(instances: tuple[Instance, Ins
 def test_s06_of_64_wrong_answers_at_the_limit_two_depend_on_the_code(instances: tuple[Instance, Instance]) -> None:
     user = a_user(instances[0])
     make_suspicious(instances[0], user)
-    questions = [begin(instances[0], user) for _ in range(ANSWERS)]
+    challenges = [begin(instances[0], user) for _ in range(ANSWERS)]
     with ThreadPoolExecutor(ANSWERS) as pool:
-        outcomes = at_once(pool, lambda each: reply(instances[each % 2], user, questions[each], "000000"))
+        outcomes = at_once(pool, lambda each: reply(instances[each % 2], user, challenges[each], "000000"))
     reasons = [denied(outcome).reason for outcome in outcomes]
     assert set(reasons) <= {Reason.WRONG_PASSCODE, Reason.LOCKED}
     assert reasons.count(Reason.WRONG_PASSCODE) == 2  # three failures came before, the limit is five
@@ -105,7 +105,7 @@ def test_s06_of_64_wrong_answers_at_the_limit_two_depend_on_the_code(instances: 
 
 
 def _answers(
-    instances: tuple[Instance, Instance], user: User, question: SignInResult, now: int
+    instances: tuple[Instance, Instance], user: User, challenge: SignInResult, now: int
 ) -> Callable[[int], SignInResult]:
     code = user.totp.code(user.step(now - 30) + 1)
-    return lambda each: reply(instances[each % 2], user, question, code, now)
+    return lambda each: reply(instances[each % 2], user, challenge, code, now)

@@ -52,7 +52,7 @@ from tests.builders import (
     edit_policy,
     token_row,
 )
-from tests.properties.sign_in_model import Access, Model, Question, Token
+from tests.properties.sign_in_model import Access, Challenge, Model, Token
 from tests.token_stock import a_stocked_token
 from tools.counts import Count
 
@@ -70,9 +70,9 @@ MOSTLY = st.sampled_from([True, True, False])
 
 @dataclass
 class Waiting:
-    """A question, as the server named it and as the model knows it."""
+    """A challenge, as the server named it and as the model knows it."""
 
-    of_model: Question
+    of_model: Challenge
     name: Secret[str]
     on_device: bool
 
@@ -190,12 +190,12 @@ class SignIns(RuleBasedStateMachine):
         waiting = self._waiting(number, "next-tokencode")
         if waiting is None or self._asks_elsewhere(waiting, other_interface and ahead == 0):
             return
-        question = waiting.of_model
-        assert question.step is not None
-        step = question.step + ahead
-        expected = self.model.answer_code(question, step, self.now)
-        verdict = self._answer(waiting, self.otps[question.token.serial].code(step), waiting.on_device)
-        self._judged(question.token, verdict, expected, waiting.on_device)
+        challenge = waiting.of_model
+        assert challenge.step is not None
+        step = challenge.step + ahead
+        expected = self.model.answer_code(challenge, step, self.now)
+        verdict = self._answer(waiting, self.otps[challenge.token.serial].code(step), waiting.on_device)
+        self._judged(challenge.token, verdict, expected, waiting.on_device)
 
     @rule(
         number=st.integers(0, 5),
@@ -207,12 +207,12 @@ class SignIns(RuleBasedStateMachine):
         waiting = self._waiting(number, "new-pin", "confirm-pin")
         if waiting is None or self._asks_elsewhere(waiting, other_interface):
             return
-        question = waiting.of_model
-        if same and question.pin:
-            pin = question.pin
-        expected = self.model.answer_pin(question, pin, self.now, allowed=pin != BAD_PIN)
+        challenge = waiting.of_model
+        if same and challenge.pin:
+            pin = challenge.pin
+        expected = self.model.answer_pin(challenge, pin, self.now, allowed=pin != BAD_PIN)
         verdict = self._answer(waiting, pin, waiting.on_device)
-        self._judged(question.token, verdict, expected, waiting.on_device)
+        self._judged(challenge.token, verdict, expected, waiting.on_device)
 
     # What an operator does
 
@@ -302,7 +302,7 @@ class SignIns(RuleBasedStateMachine):
         new = Token(stocked.serial, old.events, old.with_pin, last_step=unused, replay_step=unused)
         if keep_pin:
             new.pins, new.has_pin, new.must_change = [*old.pins], old.has_pin, old.must_change
-        self.model.end_questions(old)
+        self.model.end_challenges(old)
         self.model.tokens[number] = new
         self.otps[new.serial] = stocked.otp
 
@@ -313,7 +313,7 @@ class SignIns(RuleBasedStateMachine):
             return
         unassign(self.server, ROOT, token.serial, now=self.now)
         assign(self.server, ROOT, token.serial, self.login, now=self.now)
-        self.model.end_questions(token)
+        self.model.end_challenges(token)
         token.pins, token.has_pin, token.must_change = [], False, False
         token.enabled, token.offline_code_online, token.access = True, False, None
 
@@ -386,9 +386,9 @@ class SignIns(RuleBasedStateMachine):
         return wanted
 
     def _judged(
-        self, token: Token, verdict: SignInResult | DeviceSignIn, expected: tuple[str, Question | None], device: bool
+        self, token: Token, verdict: SignInResult | DeviceSignIn, expected: tuple[str, Challenge | None], device: bool
     ) -> None:
-        said, question = expected
+        said, challenge = expected
         match verdict.outcome:
             case Granted() as outcome:
                 assert said == "granted", outcome
@@ -397,9 +397,9 @@ class SignIns(RuleBasedStateMachine):
                     self.successes.add((token.serial, outcome.step))
             case Asked() as outcome:
                 assert (said, token_row(self.server, token.serial).id) == (outcome.ask.value, outcome.granted.token_id)
-                assert question is not None
+                assert challenge is not None
                 assert verdict.reply_to is not None
-                self.waiting.append(Waiting(question, verdict.reply_to, device))
+                self.waiting.append(Waiting(challenge, verdict.reply_to, device))
             case outcome:
                 assert said == "denied", outcome
 

@@ -116,11 +116,11 @@ def _read(reply: Reply, user: str) -> Reply:
     page = reply.body.decode()
     assert dict(reply.headers).get(b"content-length", b"0") == str(len(reply.body)).encode()
     said: dict[str, Any] = {"result": "granted" if reply.status == 303 else "denied"}
-    question = re.search(r'<div class="note"><p>(.*?)</p></div>.*?name="reply-to" value="(.*?)"', page, re.DOTALL)
-    if question is not None:
-        text = html.unescape(question.group(1))
+    challenge = re.search(r'<div class="note"><p>(.*?)</p></div>.*?name="reply-to" value="(.*?)"', page, re.DOTALL)
+    if challenge is not None:
+        text = html.unescape(challenge.group(1))
         kind = next(kind for start, kind in _ASKS.items() if text.startswith(start))
-        said = {"result": "ask", "ask": kind, "text": text, "reply_to": question.group(2)}
+        said = {"result": "ask", "ask": kind, "text": text, "reply_to": challenge.group(2)}
     policy = dict(reply.headers).get(b"content-security-policy", b"").decode()
     changing = [nonce.group(1) for nonce in re.finditer(r"nonce-([\w-]+)", policy)]
     changing += re.findall(rf'name="{MARK_FIELD}" value="(\w+)"', page)

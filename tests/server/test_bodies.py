@@ -44,7 +44,7 @@ def by_key(interfaces: Interfaces) -> Mapping[str, str]:
     return {"Authorization": f"Bearer {interfaces.key.reveal()}"}
 
 
-def question(user: str, passcode: str) -> bytes:
+def sign_in_body(user: str, passcode: str) -> bytes:
     return json.dumps({"user": user, "passcode": passcode}).encode()
 
 
@@ -59,7 +59,7 @@ def test_a_client_that_was_revoked_while_it_sent_asks_nothing(interfaces: Interf
         revoke_client(interfaces.instance, ROOT, "web", now=interfaces.now[0])
 
     typed = alice.typed(NOW + LATER).reveal()
-    reply = ask_slowly(interfaces, "/v1/sign-ins", question(alice.login, typed), by_key(interfaces), revoked)
+    reply = ask_slowly(interfaces, "/v1/sign-ins", sign_in_body(alice.login, typed), by_key(interfaces), revoked)
     assert reply.status == 401
     assert token_row(interfaces.instance, alice.serial).last_step == 0
 
@@ -70,7 +70,7 @@ def test_a_program_that_sends_slowly_does_not_stop_the_clock(interfaces: Interfa
     def later() -> None:
         interfaces.now[0] = NOW + LATER
 
-    body = question(alice.login, alice.typed(NOW).reveal())
+    body = sign_in_body(alice.login, alice.typed(NOW).reveal())
     assert not is_granted(ask_slowly(interfaces, "/v1/sign-ins", body, by_key(interfaces), later))
 
 

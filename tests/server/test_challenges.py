@@ -74,10 +74,10 @@ def test_a_new_pin_is_chosen_at_the_door(any_interfaces: Interfaces, name: str) 
 def test_the_next_tokencode_is_asked_for_at_the_door(any_interfaces: Interfaces, name: str) -> None:
     user, interface = a_user(any_interfaces.instance, pin=PIN), interface_of(any_interfaces, name)
     make_suspicious(any_interfaces.instance, user)
-    question = run(interface(user, PIN + code_of(user), ""))
-    assert (question.json["result"], question.json["ask"]) == ("ask", "next-tokencode")
+    challenge = run(interface(user, PIN + code_of(user), ""))
+    assert (challenge.json["result"], challenge.json["ask"]) == ("ask", "next-tokencode")
     any_interfaces.now[0] = NOW + 30
-    assert is_granted(run(interface(user, code_of(user, 1), question.json["reply_to"])))
+    assert is_granted(run(interface(user, code_of(user, 1), challenge.json["reply_to"])))
 
 
 @both
@@ -113,21 +113,21 @@ def test_s07_every_refused_answer_looks_and_takes_the_same(memory_database: Data
     # asyncio's timers are a millisecond coarse
     assert min(reply.seconds for reply in replies) > FLOOR_MS / 1000 - 0.002
     reasons = {row.result for row in on_record(interfaces.instance, Action.SIGN_IN_DENIED)}
-    # of a token that was lost or disabled meanwhile there is no question any more
+    # losing or disabling the token ended its challenge
     assert {"no-such-question", "wrong-passcode", "pin-not-allowed"} <= reasons
 
 
 def _refused(interfaces: Interfaces, interface: Interface) -> dict[str, tuple[User, str, str]]:
-    """User, answer and question for every reason of a refusal."""
+    """Return user, answer and challenge for every reason of a refusal."""
     instance = interfaces.instance
 
-    def question(user: User) -> str:
+    def challenge(user: User) -> str:
         make_suspicious(instance, user)
         name: str = run(interface(user, user.pin + code_of(user), "")).json["reply_to"]
         return name
 
     wrong, gone, lost, disabled, other = (a_user(instance, pin=PIN) for _ in range(5))
-    names = [question(user) for user in (wrong, gone, lost, disabled)]
+    names = [challenge(user) for user in (wrong, gone, lost, disabled)]
     assert is_granted(run(interface(gone, code_of(gone, 1), names[1])))
     set_lost(instance, ROOT, lost.serial, lost=True, now=NOW)
     set_enabled(instance, ROOT, disabled.serial, enabled=False, now=NOW)
@@ -136,9 +136,9 @@ def _refused(interfaces: Interfaces, interface: Interface) -> dict[str, tuple[Us
         "answered before": (gone, code_of(gone, 1), names[1]),
         "lost": (lost, code_of(lost, 1), names[2]),
         "disabled": (disabled, code_of(disabled, 1), names[3]),
-        "another user": (other, code_of(other), question(a_user(instance, pin=PIN))),
+        "another user": (other, code_of(other), challenge(a_user(instance, pin=PIN))),
         "no such user": (replace(other, login="nobody"), code_of(other), "0" * 32),
-        "no such question": (other, code_of(other), "no question"),
+        "no such challenge": (other, code_of(other), "no challenge"),
         "a PIN too many": (*_third_try(interfaces, interface),),
     }
 

@@ -39,7 +39,7 @@ def test_s63_what_is_asked_for_elsewhere_is_answered_as_what_is_nowhere(world: W
 
 
 def test_who_may_see_it_is_told(world: World) -> None:
-    """The questions above are ones that find something."""
+    """The challenges above find objects."""
     who = an_administrator(world.instance, SUPER_ADMINISTRATOR, TOP_DOMAIN)
     lists = {"/console/users", "/console/tokens", "/console/devices", "/console/search", "/console/audit"}
     for page in LOOKED_AT:

@@ -1,4 +1,4 @@
-"""Questions of a server before it decides: the device passes question and answer on, and checks neither."""
+"""Challenges of a server before it decides: the device passes challenge and answer on, and checks neither."""
 
 from pathlib import Path
 
@@ -46,10 +46,10 @@ def test_after_the_last_answer_all_is_as_after_any_success(tmp_path: Path) -> No
 def test_the_next_tokencode_uses_up_both(tmp_path: Path) -> None:
     world = a_world(tmp_path / "store").signed_in_online()
     world.alice.next_code_wanted = True
-    question = world.login(world.passcode()).answer
-    assert (question.result, question.ask) == (Result.ASK, Prompt.NEXT_TOKENCODE)
+    challenge = world.login(world.passcode()).answer
+    assert (challenge.result, challenge.ask) == (Result.ASK, Prompt.NEXT_TOKENCODE)
     code = world.passcode(1, pin="")
-    assert world.login(code, reply_to=question.reply_to).answer.result is Result.GRANTED
+    assert world.login(code, reply_to=challenge.reply_to).answer.result is Result.GRANTED
     world.go_offline()
     world.next_code()
     assert world.login(world.passcode()).answer.reason is RefusalReason.WRONG_PASSCODE  # its code was the answer
@@ -85,7 +85,7 @@ def test_one_answer_in_time(tmp_path: Path, seconds: int) -> None:
 def test_a_question_without_words_is_asked_in_the_device_s(tmp_path: Path) -> None:
     world, _ = asked_for_a_new_pin(tmp_path)
     world.next_code()
-    world.server.question_text = ""
+    world.server.challenge_text = ""
     answer = world.login(world.passcode()).answer
     assert (answer.result, answer.message) == (Result.ASK, "Choose a new PIN.")
 
@@ -93,7 +93,7 @@ def test_a_question_without_words_is_asked_in_the_device_s(tmp_path: Path) -> No
 def test_a_question_that_the_device_does_not_know_is_a_refusal(tmp_path: Path) -> None:
     world, _ = asked_for_a_new_pin(tmp_path)
     world.next_code()
-    world.server.question_word = "favourite-colour"
+    world.server.challenge_kind = "favourite-colour"
     login = world.login(world.passcode())
     assert (login.answer.result, login.session) == (Result.DENIED, None)
 

@@ -134,8 +134,8 @@ def test_what_was_asked_for_one_purpose_serves_no_other(server: Instance) -> Non
     assert refusal(same_bound) is Reason.NO_SUCH_CHALLENGE
 
 
-def questions_kept(server: Instance) -> list[str]:
-    """Of questions that were asked or answered."""
+def stored_challenges(server: Instance) -> list[str]:
+    """Return the ids of the stored challenges."""
     with server.database.read() as connection:
         return list(connection.execute(select(passkey_challenge.c.id)).scalars())
 
@@ -143,21 +143,21 @@ def questions_kept(server: Instance) -> list[str]:
 def test_s08_whoever_only_asks_makes_the_server_keep_nothing(any_server: Instance) -> None:
     """Anybody may ask, and as often as they like."""
     asked = {ask_to_sign_in(any_server, PLACE, BROWSER, NOW) for _ in range(20)}
-    assert (len(asked), questions_kept(any_server)) == (20, [])
+    assert (len(asked), stored_challenges(any_server)) == (20, [])
     signed_in(any_server, Authenticator())  # an answer of an unknown passkey
-    assert questions_kept(any_server) == []
+    assert stored_challenges(any_server) == []
 
 
 def test_s01_what_was_signed_is_taken_once(any_server: Instance) -> None:
     key = a_passkey(any_server, a_chief(any_server), counts=False)
-    question = ask_to_sign_in(any_server, PLACE, BROWSER, LATER)
-    answer = key.get(question)
+    challenge = ask_to_sign_in(any_server, PLACE, BROWSER, LATER)
+    answer = key.get(challenge)
     opened = [open_session_with_passkey(any_server, ADDRESS, PLACE, BROWSER, answer, LATER) for _ in range(2)]
     assert [bool(each.token.reveal()) for each in opened] == [True, False]
-    (kept,) = questions_kept(any_server)[-1:]
-    assert challenge_of(question).hex() not in kept
+    (kept,) = stored_challenges(any_server)[-1:]
+    assert challenge_of(challenge).hex() not in kept
     assert signed_in(any_server, key, LATER + DAY + 10 * LIFETIME).token.reveal()
-    assert len(questions_kept(any_server)) == 1  # those that expired a day ago are gone
+    assert len(stored_challenges(any_server)) == 1  # those that expired a day ago are gone
 
 
 def test_what_the_server_did_not_ask_is_not_believed(server: Instance) -> None:

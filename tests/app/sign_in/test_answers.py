@@ -181,13 +181,13 @@ def test_s05_nor_if_it_was_withdrawn_and_given_anew(any_server: Instance, code_k
 @pytest.mark.parametrize("how", ["lost", "disabled"])
 def test_s05_a_token_that_was_away_for_a_moment_is_asked_anew(any_server: Instance, how: str) -> None:
     user = a_suspicious_user(any_server)
-    question = begin(any_server, user)
+    challenge = begin(any_server, user)
     for away in (True, False):
         if how == "lost":
             set_lost(any_server, ROOT, user.serial, lost=away, now=NOW)
         else:
             set_enabled(any_server, ROOT, user.serial, enabled=not away, now=NOW)
-    assert reason(reply(any_server, user, question, next_code(user), NEXT).outcome) is Reason.NO_SUCH_CHALLENGE
+    assert reason(reply(any_server, user, challenge, next_code(user), NEXT).outcome) is Reason.NO_SUCH_CHALLENGE
 
 
 def _in_an_emergency(server: Instance, kind: str) -> tuple[User, str]:
@@ -258,10 +258,10 @@ def test_s06_a_wrong_next_tokencode_counts_and_locks_at_the_limit(any_server: In
 
 def test_s06_failures_elsewhere_go_on_counting_through_a_question(any_server: Instance) -> None:
     user = a_suspicious_user(any_server)
-    question = begin(any_server, user)
+    challenge = begin(any_server, user)
     for _ in range(2):
         submit(any_server, user, NOW, user.wrong(NOW))
-    assert reason(reply(any_server, user, question, next_code(user), NEXT).outcome) is Reason.LOCKED
+    assert reason(reply(any_server, user, challenge, next_code(user), NEXT).outcome) is Reason.LOCKED
     assert failures(any_server, user) == 5
 
 
@@ -322,9 +322,9 @@ def test_an_event_token_far_ahead_moves_only_with_the_second_code(any_server: In
 
 def test_s01_a_question_is_answered_once(any_server: Instance) -> None:
     user = a_suspicious_user(any_server)
-    question = begin(any_server, user)
-    granted(reply(any_server, user, question, next_code(user), NEXT).outcome)
-    assert reason(reply(any_server, user, question, next_code(user), NEXT).outcome) is Reason.NO_SUCH_CHALLENGE
+    challenge = begin(any_server, user)
+    granted(reply(any_server, user, challenge, next_code(user), NEXT).outcome)
+    assert reason(reply(any_server, user, challenge, next_code(user), NEXT).outcome) is Reason.NO_SUCH_CHALLENGE
     assert failures(any_server, user) == 0
 
 
@@ -338,8 +338,8 @@ def test_s01_two_questions_about_one_tokencode_lead_to_one_success(any_server: I
 def test_a_question_lasts_two_minutes(any_server: Instance) -> None:
     for wait, gone in ((LIFETIME - 1, False), (LIFETIME, True)):
         user = a_user(any_server, with_pin=True)
-        question = begin(any_server, user, typed=user.totp.code(user.step(NOW)))
-        outcome = reply(any_server, user, question, NEW_PIN, NOW + wait).outcome
+        challenge = begin(any_server, user, typed=user.totp.code(user.step(NOW)))
+        outcome = reply(any_server, user, challenge, NEW_PIN, NOW + wait).outcome
         assert (outcome == Denied(Reason.NO_SUCH_CHALLENGE)) is gone
 
 
@@ -356,16 +356,16 @@ def test_expired_questions_of_a_user_go_with_their_next_one(server: Instance) ->
 )
 def test_only_the_door_that_asked_may_answer(server: Instance, interface: SignInInterface) -> None:
     user = a_suspicious_user(server)
-    question = begin(server, user)
-    stranger = reply(server, user, question, next_code(user), NEXT, interface=interface)
+    challenge = begin(server, user)
+    stranger = reply(server, user, challenge, next_code(user), NEXT, interface=interface)
     assert reason(stranger.outcome) is Reason.NO_SUCH_CHALLENGE
-    granted(reply(server, user, question, next_code(user), NEXT).outcome)  # and it is still there
+    granted(reply(server, user, challenge, next_code(user), NEXT).outcome)  # and it is still there
 
 
 def test_a_question_is_about_one_user(server: Instance) -> None:
     user, other = a_suspicious_user(server), a_suspicious_user(server)
-    question = begin(server, user)
-    assert reason(reply(server, other, question, next_code(other), NEXT).outcome) is Reason.NO_SUCH_CHALLENGE
+    challenge = begin(server, user)
+    assert reason(reply(server, other, challenge, next_code(other), NEXT).outcome) is Reason.NO_SUCH_CHALLENGE
     assert failures(server, other) == 3
 
 
@@ -390,9 +390,9 @@ def test_whatever_changes_the_token_ends_its_questions(any_server: Instance) -> 
     }
     for name, change in changes.items():
         user = a_suspicious_user(any_server)
-        question = begin(any_server, user)
+        challenge = begin(any_server, user)
         change(user)
-        outcome = reply(any_server, user, question, next_code(user), NEXT).outcome
+        outcome = reply(any_server, user, challenge, next_code(user), NEXT).outcome
         assert outcome == Denied(Reason.NO_SUCH_CHALLENGE), name
 
 
@@ -416,11 +416,11 @@ def test_s05_a_token_that_cannot_be_used_is_asked_nothing(any_server: Instance) 
 
 def test_who_is_disabled_in_between_is_refused_and_the_question_is_gone(any_server: Instance) -> None:
     user = a_suspicious_user(any_server)
-    question = begin(any_server, user)
+    challenge = begin(any_server, user)
     set_user_enabled(any_server, ROOT, user.login, enabled=False, now=NOW)
-    assert reason(reply(any_server, user, question, next_code(user), NEXT).outcome) is Reason.ACCOUNT_DISABLED
+    assert reason(reply(any_server, user, challenge, next_code(user), NEXT).outcome) is Reason.ACCOUNT_DISABLED
     set_user_enabled(any_server, ROOT, user.login, enabled=True, now=NOW)
-    assert reason(reply(any_server, user, question, next_code(user), NEXT).outcome) is Reason.NO_SUCH_CHALLENGE
+    assert reason(reply(any_server, user, challenge, next_code(user), NEXT).outcome) is Reason.NO_SUCH_CHALLENGE
 
 
 # On a device
@@ -433,7 +433,7 @@ def test_on_a_device_the_key_comes_with_the_last_answer(any_server: Instance) ->
     assert first.reply_to is not None
     second = device.answer(user, first.reply_to, NEW_PIN, NOW)
     assert second.reply_to is not None
-    # No program can take the question over.
+    # No program can take the challenge over.
     elsewhere = reply(any_server, user, SignInResult(second.outcome, second.reply_to), NEW_PIN)
     assert reason(elsewhere.outcome) is Reason.NO_SUCH_CHALLENGE
     done = device.answer(user, second.reply_to, NEW_PIN, NOW)

@@ -101,7 +101,7 @@ def asked(person: Person) -> set[str]:
 
 
 def test_questions_are_foretold() -> None:
-    questions = {
+    challenges = {
         (failures, must_change): asked(
             Person(
                 AccountState("a", "alice", True, None, FailureCount(failures, NOW - 60)),
@@ -112,7 +112,7 @@ def test_questions_are_foretold() -> None:
         )
         for failures, must_change in itertools.product((2, 3), (False, True))
     }
-    assert questions == {
+    assert challenges == {
         (2, False): set(),
         (2, True): {"PIN"},
         (3, False): {"next tokencode"},

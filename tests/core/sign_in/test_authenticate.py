@@ -274,10 +274,10 @@ def test_nobody(reason: Reason) -> None:
 def test_every_reason_has_its_case() -> None:
     elsewhere = {Reason.UNKNOWN_USER, Reason.OUT_OF_SCOPE}  # test_nobody
     at_the_interfaces = {Reason.INTERNAL_ERROR}
-    in_dialogues = {Reason.NO_SUCH_CHALLENGE, Reason.PINS_DIFFER, Reason.PIN_NOT_ALLOWED}
+    of_challenges = {Reason.NO_SUCH_CHALLENGE, Reason.PINS_DIFFER, Reason.PIN_NOT_ALLOWED}
     of_passkeys = {Reason.UNKNOWN_PASSKEY, Reason.WRONG_PASSKEY, Reason.PASSKEY_COPIED}  # core.sign_in.passkeys
     known = {refusal.reason for *_, refusal in REFUSALS.values()} | elsewhere | at_the_interfaces | of_passkeys
-    assert known | in_dialogues == set(Reason)
+    assert known | of_challenges == set(Reason)
 
 
 def test_a_closed_account_is_closed_whatever_is_typed() -> None:

@@ -68,7 +68,7 @@ def asked(outcome: Outcome | NewPin) -> Asked:
 
 
 def answered(
-    question: Asked,
+    challenge: Asked,
     text: str,
     token: TokenState,
     account: AccountState | None = None,
@@ -77,11 +77,11 @@ def answered(
     now: int = NOW,
     still_needed: bool = True,
 ) -> Outcome | NewPin:
-    if still_needed and question.ask is not ChallengeKind.NEXT_TOKENCODE:
+    if still_needed and challenge.ask is not ChallengeKind.NEXT_TOKENCODE:
         token = replace(token, pin_must_change=True)
     if former is None:
         former = (token.pin,) if token.pin is not None else ()
-    return decide_answer(question, Secret(text), account or an_account(), token, former, now)
+    return decide_answer(challenge, Secret(text), account or an_account(), token, former, now)
 
 
 def a_grant(step: int) -> Granted:
@@ -163,15 +163,15 @@ _SHORT = _FewCodes(SEED)
 )
 def test_a_new_pin_is_asked_for_after_pin_and_tokencode(values: dict[str, object], policy: TokenPolicy) -> None:
     account = an_account(token_policy=policy)
-    question = asked(typed(PIN + TOTP.code(STEP - 1), a_token(**values), account))
+    challenge = asked(typed(PIN + TOTP.code(STEP - 1), a_token(**values), account))
     # The tokencode is used up now, and the drift is learnt while it is known.
-    assert (question.ask, question.uses_code, question.granted.step, question.granted.drift) == (
+    assert (challenge.ask, challenge.uses_code, challenge.granted.step, challenge.granted.drift) == (
         ChallengeKind.NEW_PIN,
         True,
         STEP - 1,
         -1,
     )
-    assert "4 to 8 letters or digits" in question.text
+    assert "4 to 8 letters or digits" in challenge.text
 
 
 def test_a_pin_lasts_to_the_end_of_its_lifetime() -> None:
@@ -181,8 +181,8 @@ def test_a_pin_lasts_to_the_end_of_its_lifetime() -> None:
 
 def test_without_a_pin_the_tokencode_alone_leads_to_the_question_and_no_further() -> None:
     bare = a_token(pin=None)
-    question = asked(typed(TOTP.code(STEP), bare))
-    assert (question.ask, question.uses_code) == (ChallengeKind.NEW_PIN, True)
+    challenge = asked(typed(TOTP.code(STEP), bare))
+    assert (challenge.ask, challenge.uses_code) == (ChallengeKind.NEW_PIN, True)
     with_old_pin = typed(PIN + TOTP.code(STEP), bare)
     assert isinstance(with_old_pin, Denied)
     assert with_old_pin.reason is Reason.NO_PIN
@@ -251,25 +251,25 @@ def test_an_event_token_goes_on_from_where_it_was() -> None:
 
 def test_a_pin_is_asked_for_twice_and_then_set() -> None:
     token = a_token(pin=None)
-    question = asked(answered(pin_asked(), OTHER, token))
-    assert (question.ask, question.uses_code, question.granted.step) == (ChallengeKind.CONFIRM_PIN, False, STEP)
-    assert OTHER not in repr(question)
-    done = answered(question, OTHER, token)
+    challenge = asked(answered(pin_asked(), OTHER, token))
+    assert (challenge.ask, challenge.uses_code, challenge.granted.step) == (ChallengeKind.CONFIRM_PIN, False, STEP)
+    assert OTHER not in repr(challenge)
+    done = answered(challenge, OTHER, token)
     assert isinstance(done, NewPin)
     assert done.granted == Granted("a", "alice", Method.TOKENCODE, "t", STEP, 0)
     assert done.pin.matches(OTHER)
 
 
 def test_the_drift_is_not_learnt_from_how_long_somebody_thinks() -> None:
-    question = replace(pin_asked(), ask=ChallengeKind.CONFIRM_PIN, pin=OTHERS)
-    done = answered(question, OTHER, renewing(drift=2), now=NOW + 600)
+    challenge = replace(pin_asked(), ask=ChallengeKind.CONFIRM_PIN, pin=OTHERS)
+    done = answered(challenge, OTHER, renewing(drift=2), now=NOW + 600)
     assert isinstance(done, NewPin)
     assert done.granted.drift == 2
 
 
 def test_two_that_differ_begin_again() -> None:
-    question = replace(pin_asked(), ask=ChallengeKind.CONFIRM_PIN, pin=OTHERS)
-    again = asked(answered(question, "0815zz", renewing()))
+    challenge = replace(pin_asked(), ask=ChallengeKind.CONFIRM_PIN, pin=OTHERS)
+    again = asked(answered(challenge, "0815zz", renewing()))
     assert (again.ask, again.pin, again.tries) == (ChallengeKind.NEW_PIN, None, 1)
 
 
@@ -295,8 +295,8 @@ def test_a_pin_that_cannot_be_taken_is_asked_for_again(pin: str) -> None:
     ],
 )
 def test_the_policy_of_the_users_domain_says_what_a_pin_is(pin: str, policy: TokenPolicy, taken: bool) -> None:
-    question = asked(answered(pin_asked(), pin, renewing(), an_account(token_policy=policy)))
-    assert (question.ask is ChallengeKind.CONFIRM_PIN) is taken
+    challenge = asked(answered(pin_asked(), pin, renewing(), an_account(token_policy=policy)))
+    assert (challenge.ask is ChallengeKind.CONFIRM_PIN) is taken
 
 
 HISTORY = tuple(new_verifier(pin) for pin in (PIN, "first11", "second22", "third33", "fourth44"))
@@ -316,16 +316,16 @@ HISTORY = tuple(new_verifier(pin) for pin in (PIN, "first11", "second22", "third
 )
 def test_s10_former_pins_are_not_taken_again(pin: str, history: int, taken: bool) -> None:
     account = an_account(token_policy=TokenPolicy(pin_history=history))
-    question = asked(answered(pin_asked(), pin, renewing(), account, former=HISTORY))
-    assert (question.ask is ChallengeKind.CONFIRM_PIN) is taken
+    challenge = asked(answered(pin_asked(), pin, renewing(), account, former=HISTORY))
+    assert (challenge.ask is ChallengeKind.CONFIRM_PIN) is taken
 
 
 def test_a_few_tries_and_the_sign_in_begins_anew() -> None:
-    question = pin_asked()
+    challenge = pin_asked()
     for _ in range(MOST_TRIES - 1):
-        question = asked(answered(question, "1234", renewing()))
-    assert answered(question, "1234", renewing()) == Denied(Reason.PIN_NOT_ALLOWED, "a", "t")
-    differ = replace(question, ask=ChallengeKind.CONFIRM_PIN, pin=OTHERS)
+        challenge = asked(answered(challenge, "1234", renewing()))
+    assert answered(challenge, "1234", renewing()) == Denied(Reason.PIN_NOT_ALLOWED, "a", "t")
+    differ = replace(challenge, ask=ChallengeKind.CONFIRM_PIN, pin=OTHERS)
     assert answered(differ, PIN, renewing()) == Denied(Reason.PINS_DIFFER, "a", "t")
 
 
@@ -341,33 +341,33 @@ CHANGES: dict[str, tuple[AccountState, TokenState, Reason]] = {
     "lost token": (an_account(), renewing(lost=True), Reason.TOKEN_LOST),
     "emergency access": (an_account(), renewing(emergency=_ACCESS), Reason.TOKEN_IN_EMERGENCY),
 }
-QUESTIONS = {
+CHALLENGES = {
     ChallengeKind.NEXT_TOKENCODE: (next_asked(), TOTP.code(STEP + 1)),
     ChallengeKind.NEW_PIN: (pin_asked(), OTHER),
     ChallengeKind.CONFIRM_PIN: (replace(pin_asked(), ask=ChallengeKind.CONFIRM_PIN, pin=OTHERS), OTHER),
 }
 
 
-@pytest.mark.parametrize("ask", QUESTIONS)
+@pytest.mark.parametrize("ask", CHALLENGES)
 @pytest.mark.parametrize("change", CHANGES)
 def test_s05_account_and_token_are_judged_again_with_the_answer(ask: ChallengeKind, change: str) -> None:
     account, token, reason = CHANGES[change]
-    question, right = QUESTIONS[ask]
-    assert answered(question, right, token, account) == Denied(reason, "a", "t")
-    assert not isinstance(answered(question, right, renewing()), Denied)
+    challenge, right = CHALLENGES[ask]
+    assert answered(challenge, right, token, account) == Denied(reason, "a", "t")
+    assert not isinstance(answered(challenge, right, renewing()), Denied)
 
 
 def test_a_token_that_is_back_ends_its_emergency_when_the_pin_is_set() -> None:
     access = replace(_ACCESS, if_available=IfAvailable.END)
-    question, right = QUESTIONS[ChallengeKind.CONFIRM_PIN]
-    done = answered(question, right, renewing(emergency=access))
+    challenge, right = CHALLENGES[ChallengeKind.CONFIRM_PIN]
+    done = answered(challenge, right, renewing(emergency=access))
     assert isinstance(done, NewPin)
     assert done.granted.ends_emergency
 
 
 def test_s05_a_pin_that_was_set_meanwhile_is_not_replaced_by_the_tokencode_alone() -> None:
-    question = asked(typed(TOTP.code(STEP), a_token(pin=None)))
-    assert question.ask is ChallengeKind.NEW_PIN
-    assert answered(question, OTHER, a_token(), still_needed=False) == Denied(Reason.NO_SUCH_CHALLENGE, "a", "t")
-    confirming = asked(answered(question, OTHER, a_token(pin=None)))
+    challenge = asked(typed(TOTP.code(STEP), a_token(pin=None)))
+    assert challenge.ask is ChallengeKind.NEW_PIN
+    assert answered(challenge, OTHER, a_token(), still_needed=False) == Denied(Reason.NO_SUCH_CHALLENGE, "a", "t")
+    confirming = asked(answered(challenge, OTHER, a_token(pin=None)))
     assert answered(confirming, OTHER, a_token(), still_needed=False) == Denied(Reason.NO_SUCH_CHALLENGE, "a", "t")

@@ -113,9 +113,9 @@ def test_several_devices_are_revoked_after_a_question(world: World, admin: Secre
     assert listed.body.decode().count('form="bulk"') == 2  # the one that is revoked cannot be chosen
     form = {"devices": " ".join([*ids, gone])}
     with statements(world) as asked:
-        question = revoke(world, admin, form, f"{REVOKE}?text=till")
+        challenge = revoke(world, admin, form, f"{REVOKE}?text=till")
     assert len(asked) <= MOST_STATEMENTS, asked
-    assert "These 3 devices: till-0, till-1, till-2." in words(question)
+    assert "These 3 devices: till-0, till-1, till-2." in words(challenge)
     assert len(on_record(world.instance, Action.DEVICE_REVOKED)) == 1
     done = revoke(world, admin, form | {"sure": "yes"}, f"{REVOKE}?text=till")
     assert (done.status, header(done, "location")) == (303, f"{DEVICES}?text=till")

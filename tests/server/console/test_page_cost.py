@@ -30,7 +30,7 @@ from tests.server.operation_world import INSIDE, Original, World, a_world, an_ad
 from tests.server.page_world import address_of, header, visit
 from tests.server.self_service_visitor import signed_in
 
-MOST_BYTES, MOST_QUESTIONS = 60_000, 10
+MOST_BYTES, MOST_STATEMENTS = 60_000, 10
 MOST_OF_FORMS = 16  # what a form does asks, too, before it changes anything
 # What is looked for, where a page looks for something.
 QUERIES = {
@@ -73,7 +73,7 @@ def admin(request: pytest.FixtureRequest, crowd: World) -> Secret[str]:
 
 
 @contextmanager
-def questions(world: World) -> Iterator[list[str]]:
+def statements(world: World) -> Iterator[list[str]]:
     """Collect the database reads of the block, without its writes."""
     seen: list[str] = []
 
@@ -90,7 +90,7 @@ def questions(world: World) -> Iterator[list[str]]:
         event.remove(world.instance.database.engine, "before_cursor_execute", note)
 
 
-def verify_cheap(reply: Reply, asked: list[str], most: int = MOST_QUESTIONS) -> None:
+def verify_cheap(reply: Reply, asked: list[str], most: int = MOST_STATEMENTS) -> None:
     assert reply.status < 500, reply
     assert len(asked) <= most, f"{len(asked)}:\n" + "\n".join(asked)
     if header(reply, "content-type").startswith("text/html"):
@@ -102,7 +102,7 @@ def verify_cheap(reply: Reply, asked: list[str], most: int = MOST_QUESTIONS) -> 
 def test_a_page_costs_little_however_much_there_is(crowd: World, admin: Secret[str], page: Page) -> None:
     address = address_of(crowd, page)
     for each in [address] + ([f"{address}?{QUERIES[page.path]}"] if page.path in QUERIES else []):
-        with questions(crowd) as asked:
+        with statements(crowd) as asked:
             reply = run(visit(crowd, page, admin, path=each))
         verify_cheap(reply, asked)
 
@@ -111,7 +111,7 @@ def test_a_page_costs_little_however_much_there_is(crowd: World, admin: Secret[s
 def test_the_answer_to_a_form_costs_little(crowded: Original, page: Page) -> None:
     with a_world(crowded) as world:
         admin = an_administrator(world.instance, SUPER_ADMINISTRATOR, INSIDE)
-        with questions(world) as asked:
+        with statements(world) as asked:
             reply = run(visit(world, page, admin))
         verify_cheap(reply, asked, MOST_OF_FORMS)
 
@@ -121,6 +121,6 @@ def test_a_page_of_self_service_costs_little(crowded: Original, page: Page) -> N
     with a_world(crowded) as world:
         world.interfaces.now[0] = NOW + 3_600
         alice = signed_in(world.interfaces, world.alice)
-        with questions(world) as asked:
+        with statements(world) as asked:
             reply = alice.ask(page, world.alice.serial, world.device_id)
-        verify_cheap(reply, asked, MOST_OF_FORMS if page.changes else MOST_QUESTIONS)
+        verify_cheap(reply, asked, MOST_OF_FORMS if page.changes else MOST_STATEMENTS)

@@ -171,13 +171,13 @@ def test_a_question_is_answered_from_the_address_that_it_was_sent_to(interfaces:
     carol = a_user(interfaces.instance, pin=PIN)
     make_administrator(interfaces.instance, carol.login)
     make_suspicious(interfaces.instance, carol)
-    question = run(interfaces.session(carol.login, carol.typed(NOW).reveal())).json
-    assert (question["result"], question["ask"], question["session"]) == ("ask", "next-tokencode", "")
+    challenge = run(interfaces.session(carol.login, carol.typed(NOW).reveal())).json
+    assert (challenge["result"], challenge["ask"], challenge["session"]) == ("ask", "next-tokencode", "")
     interfaces.now[0] = NOW + 30
     answer = carol.totp.code(carol.step(NOW) + 1)
-    elsewhere = run(interfaces.session(carol.login, answer, reply_to=question["reply_to"], address="192.0.2.99"))
+    elsewhere = run(interfaces.session(carol.login, answer, reply_to=challenge["reply_to"], address="192.0.2.99"))
     assert elsewhere.json["result"] == "denied"
-    assert run(interfaces.session(carol.login, answer, reply_to=question["reply_to"])).json["session"]
+    assert run(interfaces.session(carol.login, answer, reply_to=challenge["reply_to"])).json["session"]
 
 
 def test_a_program_has_no_session(interfaces: Interfaces) -> None:

@@ -370,14 +370,14 @@ def asked(granted: Granted, *, uses_code: bool = False) -> Asked:
 def test_a_challenge_uses_the_code_only_if_it_says_so_and_leaves_the_failures(server: Instance) -> None:
     user = a_user(server)
     failed(server, user, 4)
-    question = asked(by_tokencode(user, asks_after=3))
-    assert committed(server, question) == question
+    challenge = asked(by_tokencode(user, asks_after=3))
+    assert committed(server, challenge) == challenge
     assert token_row(server, user.serial).last_step == 0
-    question = asked(by_tokencode(user, asks_after=3), uses_code=True)
-    assert committed(server, question) == question
+    challenge = asked(by_tokencode(user, asks_after=3), uses_code=True)
+    assert committed(server, challenge) == challenge
     assert token_row(server, user.serial).last_step == STEP
     assert failures_of(server, user) == (4, NOW - 1, None)
-    outcome = committed(server, question)
+    outcome = committed(server, challenge)
     assert outcome == lost_race(user, Reason.ALREADY_USED, STEP)
 
 

@@ -27,7 +27,7 @@ from tests.server.page_world import header, marked, visit
 
 LIST = "/console/users"
 ALICE = f"{LIST}/alice"
-MOST_QUESTIONS = 10  # to the database, for one page
+MOST_STATEMENTS = 10  # to the database, for one page
 
 
 def page(world: World, path: str, token: Secret[str], form: Mapping[str, str] | None = None) -> Reply:
@@ -70,7 +70,7 @@ def many(world: World, count: int) -> list[str]:
 
 
 @contextmanager
-def questions(world: World) -> Iterator[list[str]]:
+def statements(world: World) -> Iterator[list[str]]:
     """Collect the database statements of the block."""
     seen: list[str] = []
 
@@ -192,9 +192,9 @@ def test_no_page_of_a_user_asks_more_than_it_may(world: World, desk: Secret[str]
         f"{ALICE}/activity",
         "/console/search?for=a",
     ):
-        with questions(world) as asked:
+        with statements(world) as asked:
             page(world, path, desk)
-        assert len(asked) <= MOST_QUESTIONS, (path, asked)
+        assert len(asked) <= MOST_STATEMENTS, (path, asked)
 
 
 def test_why_says_what_mends_it_without_a_command(world: World, admin: Secret[str], desk: Secret[str]) -> None:
