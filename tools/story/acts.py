@@ -22,7 +22,6 @@ class Story:
 
     stage: Stage
     days: int = 2  # that the laptop gets ahead: more are more to seal, and change nothing else
-    level: str = "balanced"  # the protection level of offline data
     server: Server | None = None
     cable: Cable | None = None
     port: int = 0
@@ -86,13 +85,13 @@ def act_1_a_server(story: Story) -> None:
         POLICY,
         f"days={story.days}",
         "offline_failures=3",
-        f"protection_level={story.level}",
+        "protection_level=balanced",
         "allow_tokens_without_pin=on",
         "help_text=Help desk: 555 0100",
     )
     stage.sparekey("policy", "offline", "assign", POLICY, "--domain", "Field")
     ahead = counted(story.days, "day")
-    story.say(f"$ sparekey policy offline add ... {ahead} ahead, 3 failures, level {story.level}; for the domain Field")
+    story.say(f"$ sparekey policy offline add ... {ahead} ahead, 3 failures, level balanced; for the domain Field")
     for login in ("alice", "bob"):
         stage.sparekey("user", "add", login, "--domain", "Field")
     added = stage.sparekey("token", "add", "--user", "alice", "--seed-stdin", typed=story.alice.seed_hex).data
