@@ -65,7 +65,7 @@ class Failures:
         reply = failure.reply
         said = Conflict(*_WORDS.get((reply.error, failure.status), (reply.message, reply.do)))
         given: dict[str, object] = {"failure": said, "leads_here_again": reply.error in _LEADS_HERE_AGAIN}
-        frame = {"site": site, "links": [], "said": "", "error": None}
+        frame = {"site": site, "navigation": [], "said": "", "error": None}
         shown = Shown("failed.html", given, failure.status)
         nobody = Visit(self._service.instance, self._service.settings, now=0, url="")
         response = page_response(shown, nobody, frame, Secret(""), gzipped=False)

@@ -40,7 +40,7 @@ def respond(site: Site, request: Request, visit: Visit, reply: Reply) -> Respons
     said = _said(request)
     frame = {
         "site": site,
-        "links": site.links_for(visit.actor) if visit.session is not None else [],
+        "navigation": site.links_for(visit.actor) if visit.session is not None else [],
         "said": said,
         "error": visit.error,
     }
