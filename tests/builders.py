@@ -233,8 +233,8 @@ def set_mail(instance: Instance, user: User, address: str) -> None:
         connection.execute(update(tables.account).where(tables.account.c.id == user.account_id).values(values))
 
 
-def on_record(instance: Instance, *actions: Action, limit: int = 1000) -> list[AuditRow]:
-    """The audit rows of these actions, oldest first."""
+def logged_events(instance: Instance, *actions: Action, limit: int = 1000) -> list[AuditRow]:
+    """Return the audit events of these actions, oldest first."""
     with instance.database.read() as connection:
         return list(
             reversed(audit_events.list_rows(connection, audit_events.AuditFilter(actions=actions), limit=limit))
@@ -243,7 +243,7 @@ def on_record(instance: Instance, *actions: Action, limit: int = 1000) -> list[A
 
 @dataclass
 class Device:
-    """An enrolled computer: remembers what it was given, as the agent does, and signs its events."""
+    """An enrolled computer. Like the agent, it stores its units and signs its events."""
 
     instance: Instance
     device_id: str
@@ -274,13 +274,13 @@ class Device:
         return sign_in_on_device(self.instance, self.row, user.login, Secret(text), check, now, reply_to)
 
     def report(self, now: int) -> list[UserSync]:
-        """A contact: tell the server what is held; what it says."""
+        """Report the held units, and return the server's answer."""
         units, row = [unit for unit, _ in self.held.values()], self.row
         with self.instance.database.write() as connection:
             return sync_users(connection, self.instance, row, units, now)
 
     def sync(self, now: int) -> list[UserSync]:
-        """A contact, after which what the server does not let stay is gone."""
+        """Report the held units, drop those that the server withholds, and return its answer."""
         users = self.report(now)
         kept = {(user.user, keep.kind, keep.token) for user in users for keep in user.keep}
         self.held = {name: unit for name, unit in self.held.items() if name[:3] in kept}
@@ -291,14 +291,14 @@ class Device:
         return next(said for said in self.sync(now) if said.user == user.account_id)
 
     def fetch(self, user: User, name: UnitName, generation: int, now: int) -> bytes:
-        """The sealed unit of that name."""
+        """Return the sealed unit of this name."""
         request = UnitRequest(
             user=user.account_id, kind=name.kind, token=name.token, day=name.day, generation=generation
         )
         return seal_for_device(self.instance, self.row, request, now=now)
 
     def hold(self, user: User, name: UnitName, said: UserSync, now: int) -> bytes:
-        """Fetch a unit, keep it, and say so."""
+        """Fetch a unit, keep it, and acknowledge it."""
         unit = self.fetch(user, name, said.generation, now)
         unit_hash, row = hashlib.sha256(unit), self.row
         with self.instance.database.write() as connection:
@@ -310,7 +310,7 @@ class Device:
         return unit
 
     def as_held(self, user: User, name: UnitName, unit: bytes, generation: int, version: int) -> tuple[HeldUnit, bytes]:
-        """The unit as the device reports it."""
+        """Return the unit as the device reports it."""
         unit_hash = hashlib.sha256(unit).hexdigest()
         held = HeldUnit(
             user=user.account_id,
@@ -323,8 +323,8 @@ class Device:
         )
         return held, unit
 
-    def refill(self, user: User, now: int) -> list[UnitName]:
-        """Sync, and hold what is wanted for today and for emergencies; the names of what was fetched."""
+    def contact(self, user: User, now: int) -> list[UnitName]:
+        """Sync, then fetch the wanted units for today and for emergencies. Return the names of the fetched units."""
         said = self.sync_of(user, now)
         names = [name for name in said.wanted if name.day in (0, now // DAY)]
         for name in names:
@@ -332,7 +332,7 @@ class Device:
         return names
 
     def event(self, user: User | None = None, kind: EventKind = EventKind.GRANTED, at: int = NOW, **more: Json) -> None:
-        """Something happened while the device was offline: the next event of its chain."""
+        """Add an offline event to the device's chain."""
         previous = self.events[-1].hash() if self.events else NO_EVENT
         values = {"method": "", "token": "", "step": 0, "version": 0, "check": "", "reason": ""} | more
         event = OfflineEvent(
@@ -347,7 +347,7 @@ class Device:
         self.events.append(self.signed(event))
 
     def signed(self, event: OfflineEvent) -> OfflineEvent:
-        """The event as this device signs it."""
+        """Return the event with this device's signature."""
         return replace(event, signature=sign(self.private_key, event.signed_bytes()).hex())
 
     def offline_success(self, user: User, now: int, ahead: int = 0) -> None:
@@ -405,7 +405,7 @@ def a_filled_device(instance: Instance, user: User, name: str = "", *, now: int 
     """A device on which the user has signed in with the token, and that holds today's days and the emergency codes."""
     device = a_device(instance, name, now=now)
     granted(device.sign_in(user, now).outcome)
-    device.refill(user, now)
+    device.contact(user, now)
     return device
 
 

@@ -132,6 +132,6 @@ def change_pin_elsewhere(world: World, pin: str) -> None:
     world.alice.renew()
 
 
-def refill_online(world: World) -> None:
+def contact_online(world: World) -> None:
     world.go_online()
     make_contact(world.device)

@@ -42,13 +42,13 @@ def test_an_entry_is_read_back_as_it_was_written(database: Database) -> None:
 
 
 def test_s42_a_row_goes_with_its_transaction(database: Database) -> None:
-    def fail_after_recording() -> None:
+    def fail_after_logging() -> None:
         with database.write() as connection:
             append(connection, an_entry())
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        fail_after_recording()
+        fail_after_logging()
     with database.read() as connection:
         assert list_rows(connection, limit=10) == []
 

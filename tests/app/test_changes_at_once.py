@@ -13,7 +13,7 @@ from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import SparekeyError
 from sparekey.core.permissions import SUPER_ADMINISTRATOR, Permission
 from tests.app.administrators import actor_again, add_tree, an_administrator
-from tests.builders import NOW, ROOT, a_device, on_record
+from tests.builders import NOW, ROOT, a_device, logged_events
 
 ROUNDS = 8
 
@@ -91,4 +91,4 @@ def test_a_device_is_revoked_once_and_told_of_once(any_server: Instance) -> None
         one = partial(devices.revoke, any_server, ROOT, laptop.device_id, now=NOW)
         several = partial(devices.revoke_at_once, any_server, ROOT, [laptop.device_id], now=NOW)
         assert at_once(several, several, one) == [True] * 3
-        assert len(on_record(any_server, Action.DEVICE_REVOKED)) == number
+        assert len(logged_events(any_server, Action.DEVICE_REVOKED)) == number

@@ -44,7 +44,7 @@ from tests.builders import (
     denied,
     edit_policy,
     granted,
-    on_record,
+    logged_events,
     set_mail,
     show,
     submit,
@@ -241,7 +241,7 @@ def test_s42_a_showing_that_fails_at_its_end_tells_nothing(any_server: Instance)
         connection.execute(update(tables.emergency_code).values(code_sealed=b"damaged"))
     with pytest.raises(VaultError):
         show(any_server, user)
-    assert on_record(any_server, Action.EMERGENCY_SHOWN) == []
+    assert logged_events(any_server, Action.EMERGENCY_SHOWN) == []
     assert waiting(any_server) == []
 
 

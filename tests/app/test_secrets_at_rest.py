@@ -67,7 +67,7 @@ def a_person(server: Instance) -> tuple[User, Device, list[bytes]]:
     )
     replies = [messages.encode(reply)]
     replies += [messages.encode(said) for said in device.report(NOW)]
-    device.refill(user, NOW)
+    device.contact(user, NOW)
     replies += [unit for _, unit in device.held.values()]
     replies += [messages.encode(said) for said in device.report(NOW)]
     return user, device, replies

@@ -69,7 +69,7 @@ class Site:
         device = a_device(self.instance, name, now=clock_now())
         now = clock_now()
         device.sign_in(user, now, Secret(self.passcode(user)))
-        device.refill(user, now)
+        device.contact(user, now)
         device.report(now)
         return device
 

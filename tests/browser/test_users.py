@@ -28,7 +28,7 @@ def alice(site: Site) -> User:
     users.edit_user(site.instance, ROOT, "alice", edit, now=clock_now())
     laptop = a_device(site.instance, "laptop-alice", domain="Sales", now=clock_now())
     laptop.sign_in(user, clock_now(), Secret(site.passcode(user)))
-    laptop.refill(user, clock_now())
+    laptop.contact(user, clock_now())
     laptop.report(clock_now())
     for name in ("albert", "bertha"):
         users.add_user(site.instance, ROOT, name, "SystemDomain", now=clock_now())

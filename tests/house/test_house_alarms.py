@@ -24,4 +24,4 @@ def test_an_alarm_is_raised_and_not_only_logged(path: Path) -> None:
         for call in calls
         if ast.unparse(call.func) in ("log", "record", "AuditEntry") and alarms_in(call)
     ]
-    assert wrong == [], "use app.notices.raise_alarm: it is on record, on the list and in the mail"
+    assert wrong == [], "use app.notices.raise_alarm: it is in the audit log, on the list and in the mail"

@@ -1,4 +1,4 @@
-"""House rule of words: whatever the record can say, a person can read."""
+"""House rule of words: a person can read every text that the audit log can contain."""
 
 import pytest
 

@@ -19,7 +19,7 @@ from sparekey.core.tokens import Totp
 from sparekey.secret import Secret
 from sparekey.storage import tables
 from sparekey.wiring.server import NewServer, create_server
-from tests.builders import ROOT, Device, User, a_device, account_row, on_record
+from tests.builders import ROOT, Device, User, a_device, account_row, logged_events
 from tests.journeys.http_lines import Line, Request, ask_all, by_client, by_device
 from tests.journeys.site import an_opened
 from tools.counts import Count
@@ -40,7 +40,7 @@ def test_s01_one_code_one_success_at_two_servers(database_url: str, tmp_path: Pa
         devices = [a_device(instance, now=clock.now()) for _ in range(4)]
         key = add_client(instance, ROOT, "web", now=clock.now()).reveal()
         asyncio.run(play(instance, ports, users, devices, key))
-        assert len(on_record(instance, Action.SIGN_IN_GRANTED, limit=10_000)) == 2 * rounds
+        assert len(logged_events(instance, Action.SIGN_IN_GRANTED, limit=10_000)) == 2 * rounds
 
 
 async def play(instance: Instance, ports: list[int], users: list[User], devices: list[Device], key: str) -> None:

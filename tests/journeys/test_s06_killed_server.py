@@ -16,7 +16,7 @@ from sparekey.app.sessions.clients import add_client
 from sparekey.core.audit_log.actions import Action
 from sparekey.secret import Secret
 from sparekey.wiring.server import NewServer, create_server
-from tests.builders import PIN, ROOT, Device, User, a_device, a_user, account_row, on_record
+from tests.builders import PIN, ROOT, Device, User, a_device, a_user, account_row, logged_events
 from tests.journeys.http_lines import Line, Reply, Request, ask_all, by_client, by_device
 from tests.journeys.site import an_opened, poll
 from tools.postgresql import PostgresqlServer
@@ -67,7 +67,9 @@ class Interfaces:
 
     def judged(self) -> int:
         """Return the number of judged guesses: the failures in the audit log."""
-        return len([row for row in on_record(self.instance, Action.SIGN_IN_DENIED) if row.result == "wrong-passcode"])
+        return len(
+            [row for row in logged_events(self.instance, Action.SIGN_IN_DENIED) if row.result == "wrong-passcode"]
+        )
 
 
 @contextmanager

@@ -117,7 +117,7 @@ def provisioning(site: Site, bob: User, search: Search) -> str:
     site.cable.plug()
     site.stage.time.advance(DAY)
     assert site.stage.agent("sync").data["fetched"] > 0
-    search.look_at_disk("after the refill")
+    search.look_at_disk("after the contact")
     site.stage.sparekey("emergency", "reset", site.alice.serial)
     site.login(site.passcode(), mode="online")
     search.look_at_disk("after the new code")

@@ -136,7 +136,7 @@ def requests_that_are_wrong(run: Run) -> None:
 
 
 def a_server_that_fails(run: Run) -> None:
-    """A record that cannot be written, a table that is gone, a seed that was altered, keys that are gone."""
+    """Cause failures: an audit log that cannot be written, a missing table, an altered seed, missing keys."""
     site, stage = run.site, run.site.stage
     stage.sparekey("user", "unlock", "alice")
     site.next_interval()
@@ -246,5 +246,5 @@ def things_went_wrong_and_were_logged(run: Run) -> None:
     assert [words for words in said if "Traceback" in words] == []
     shown = "".join(answer.output for command, answer in stage.answers if "emergency show" in command)
     assert found_in(shown.encode(), run.canaries)
-    record = next(answer.output for command, answer in reversed(stage.answers) if "audit list" in command)
-    assert record.count("sign-in.denied") > 20
+    audit_log = next(answer.output for command, answer in reversed(stage.answers) if "audit list" in command)
+    assert audit_log.count("sign-in.denied") > 20

@@ -79,7 +79,7 @@ class Challenge:
 
 @dataclass
 class Model:
-    """One user. Each method updates the model and returns the expected result: "granted", a challenge's name, or "denied"."""
+    """One user. Each method updates it and returns the expected result: "granted", a challenge's name, or "denied"."""
 
     enabled: bool = True
     failures: int = 0

@@ -1,7 +1,7 @@
 """More of everything than a page shows at once, so that what a page costs does not depend on how much there is.
 
 Rules: all of it lies in the domain Sales or is seen from there; Alice has several tokens, is on many devices and in
-much of the record.
+much of the audit log.
 """
 
 from secrets import token_hex
@@ -45,7 +45,7 @@ def gather(instance: Instance, alice: User) -> None:
         a_token(instance, alice.login, alice.account_id)
     for _ in range(SOME):
         insert_passkey_of(instance, alice)
-    _record(instance, alice)
+    _audit_log(instance, alice)
 
 
 def _words() -> str:
@@ -111,7 +111,7 @@ def insert_passkey_of(instance: Instance, user: User) -> None:
         insert_passkey(connection, ROOT, user.account_id, PLACE, f"key {token_hex(4)}", made, NOW)
 
 
-def _record(instance: Instance, alice: User) -> None:
+def _audit_log(instance: Instance, alice: User) -> None:
     """Add shown codes, alarms, and requests for approval."""
     for _ in range(SOME):
         show(

@@ -105,7 +105,7 @@ def an_original(database: Database, more: Callable[[Instance, User], None] = lam
     token_lifecycle.unassign(instance, ROOT, spare, now=NOW)
     device = a_device(instance, "laptop", domain=INSIDE)
     granted(device.sign_in(alice, NOW).outcome)
-    device.refill(alice, NOW)
+    device.contact(alice, NOW)
     add_client(instance, ROOT, "crm", INSIDE, now=NOW)
     more(instance, alice)
     raw = database.engine.raw_connection()

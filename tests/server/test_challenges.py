@@ -10,7 +10,7 @@ from sparekey.app.authorisation import grants_of
 from sparekey.app.tokens.tokens import set_enabled, set_lost
 from sparekey.core.audit_log.actions import Action
 from sparekey.storage.unit_of_work import Database
-from tests.builders import NOW, PIN, ROOT, User, a_device, a_user, account_row, an_instance, on_record
+from tests.builders import NOW, PIN, ROOT, User, a_device, a_user, account_row, an_instance, logged_events
 from tests.challenges import NEW_PIN, edit_token_policy, make_suspicious
 from tests.server.asgi import Reply
 from tests.server.interfaces import Interfaces, interfaces_of, is_granted, make_administrator, run
@@ -112,7 +112,7 @@ def test_s07_every_refused_answer_looks_and_takes_the_same(memory_database: Data
     assert next(iter(seen))[0] == 200
     # asyncio's timers are a millisecond coarse
     assert min(reply.seconds for reply in replies) > FLOOR_MS / 1000 - 0.002
-    reasons = {row.result for row in on_record(interfaces.instance, Action.SIGN_IN_DENIED)}
+    reasons = {row.result for row in logged_events(interfaces.instance, Action.SIGN_IN_DENIED)}
     # losing or disabling the token ended its challenge
     assert {"no-such-question", "wrong-passcode", "pin-not-allowed"} <= reasons
 

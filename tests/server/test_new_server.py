@@ -22,7 +22,7 @@ from sparekey.storage import schema
 from sparekey.storage.engine import DatabaseUrlError, open_engine
 from sparekey.storage.unit_of_work import Database
 from sparekey.wiring.server import NewServer, certificate_names, create_server, open_instance
-from tests.builders import NOW, ROOT, on_record
+from tests.builders import NOW, ROOT, logged_events
 from tests.memory_keystore import MemoryKeystore
 
 
@@ -39,7 +39,7 @@ def test_a_new_server_can_be_opened(tmp_path: Path, database_url: str) -> None:
     assert [each.name for each in list_domains(instance, ROOT)] == [TOP_DOMAIN]
     (policy,) = list_policies(instance, ROOT, PolicyKind.OFFLINE)
     assert (policy.name, policy.is_default, OfflinePolicy.of(policy.values)) == (DEFAULT_POLICY, True, OfflinePolicy())
-    assert [row.actor for row in on_record(instance, Action.SERVER_INITIALISED)] == [ROOT.name]
+    assert [row.actor for row in logged_events(instance, Action.SERVER_INITIALISED)] == [ROOT.name]
     assert verify_record(instance.database, instance.keystore.public_key(KeyPurpose.CHECKPOINT)) == []
     instance.database.close()
 

@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sparekey.app.people.users import unlock
 from sparekey.core.audit_log.actions import Action
 from sparekey.storage.unit_of_work import Database
-from tests.builders import NOW, PIN, ROOT, User, a_device, a_token, a_user, account_row, an_instance, on_record
+from tests.builders import NOW, PIN, ROOT, User, a_device, a_token, a_user, account_row, an_instance, logged_events
 from tests.server.asgi import Reply
 from tests.server.interfaces import Interfaces, interfaces_of, is_granted, make_administrator, run
 
@@ -36,12 +36,12 @@ def test_s06_at_most_the_limit_of_answers_depends_on_the_guess(any_interfaces: I
 
     replies = run(guess_at_once())
     assert not any(is_granted(reply) for reply in replies)
-    rows = on_record(any_interfaces.instance, Action.SIGN_IN_DENIED)
+    rows = logged_events(any_interfaces.instance, Action.SIGN_IN_DENIED)
     judged = [row for row in rows if row.result == "wrong-passcode"]
     assert len(judged) == LIMIT
     assert {row.result for row in rows} == {"wrong-passcode", "locked"}
     assert len([row for row in rows if row.result == "locked"]) == GUESSES - LIMIT
-    assert len(on_record(any_interfaces.instance, Action.ACCOUNT_LOCKED)) == 1
+    assert len(logged_events(any_interfaces.instance, Action.ACCOUNT_LOCKED)) == 1
     assert not is_granted(run(any_interfaces.rest(alice.login, alice.typed(NOW).reveal())))
 
 

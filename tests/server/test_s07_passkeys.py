@@ -14,7 +14,7 @@ from sparekey.secret import Secret
 from sparekey.storage.unit_of_work import Database
 from tests.app.sessions.test_passkeys import a_passkey
 from tests.authenticators import PLACE, Authenticator
-from tests.builders import NOW, PIN, ROOT, User, a_user, an_instance, on_record, submit
+from tests.builders import NOW, PIN, ROOT, User, a_user, an_instance, logged_events, submit
 from tests.server.interfaces import BROWSER, Interfaces, interfaces_of, make_administrator, run
 
 FLOOR_MS = 150
@@ -91,10 +91,10 @@ def test_s07_every_passkey_refused_at_self_service_looks_the_same_and_leaves_at_
 
 def test_s07_the_record_knows_why_a_passkey_was_refused(interfaces: Interfaces) -> None:
     tried = attempts(interfaces)
-    before = len(on_record(interfaces.instance, Action.SIGN_IN_DENIED))
+    before = len(logged_events(interfaces.instance, Action.SIGN_IN_DENIED))
     for answer in tried.values():
         run(interfaces.passkey(answer))
-    assert [row.result for row in on_record(interfaces.instance, Action.SIGN_IN_DENIED)][before:] == list(tried)
+    assert [row.result for row in logged_events(interfaces.instance, Action.SIGN_IN_DENIED)][before:] == list(tried)
 
 
 def test_a_right_passkey_opens_the_console(interfaces: Interfaces) -> None:

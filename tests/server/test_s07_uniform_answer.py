@@ -14,7 +14,7 @@ from sparekey.app.people.users import add_user, set_enabled
 from sparekey.core.audit_log.actions import Action
 from sparekey.storage import tables
 from sparekey.storage.unit_of_work import Database
-from tests.builders import NOW, PIN, ROOT, Device, User, a_device, a_user, an_instance, on_record
+from tests.builders import NOW, PIN, ROOT, Device, User, a_device, a_user, an_instance, logged_events
 from tests.server.asgi import Reply
 from tests.server.interfaces import Interfaces, interfaces_of, make_administrator, run
 from tools.counts import Count
@@ -134,7 +134,7 @@ def test_s07_the_record_knows_every_reason(floored: Interfaces) -> None:
     for login, passcode in attempts(floored).values():
         run(floored.rest(login, passcode))
         _unlock_all_but_the_locked(floored)
-    reasons = [row.result for row in on_record(floored.instance, Action.SIGN_IN_DENIED)]
+    reasons = [row.result for row in logged_events(floored.instance, Action.SIGN_IN_DENIED)]
     assert reasons == [
         "unknown-user",
         "unknown-user",
@@ -174,5 +174,5 @@ def test_s07_nobody_is_locked_out_through_the_door_of_administrators(interfaces:
         assert run(interfaces.session(alice.login, alice.wrong(NOW).reveal())).json["result"] == "denied"
     right = alice.typed(NOW).reveal()
     assert run(interfaces.session(alice.login, right)).json["result"] == "denied"
-    assert {row.result for row in on_record(interfaces.instance, Action.SIGN_IN_DENIED)} == {"out-of-scope"}
+    assert {row.result for row in logged_events(interfaces.instance, Action.SIGN_IN_DENIED)} == {"out-of-scope"}
     assert run(interfaces.rest(alice.login, right)).json["result"] == "granted"

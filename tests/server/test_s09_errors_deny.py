@@ -16,7 +16,7 @@ from sparekey.secret import Secret
 from sparekey.server.application import create_application
 from sparekey.storage import tables
 from sparekey.storage.unit_of_work import Database
-from tests.builders import NOW, PIN, Device, User, a_device, a_user, on_record, token_row
+from tests.builders import NOW, PIN, Device, User, a_device, a_user, logged_events, token_row
 from tests.server.asgi import Reply
 from tests.server.interfaces import Interfaces, is_granted, make_administrator, run
 
@@ -112,7 +112,9 @@ def test_s09_what_fails_lets_nobody_in(interfaces: Interfaces, damage: Callable[
     usual = each_interface(interfaces, device, bob, "9" + typed[1:])
     replies = each_interface(damaged(interfaces, damage), device, alice, typed)
     assert looks(replies) == looks(usual)
-    assert [row.result for row in on_record(interfaces.instance, Action.SIGN_IN_DENIED)][5:] == ["internal-error"] * 5
+    assert [row.result for row in logged_events(interfaces.instance, Action.SIGN_IN_DENIED)][5:] == [
+        "internal-error"
+    ] * 5
     assert is_granted(run(interfaces.rest(alice.login, typed)))  # nothing was used up
 
 

@@ -99,7 +99,7 @@ def test_s65_a_server_at_debug_logs_no_secret(tmp_path: Path) -> None:
 
 
 def _damage(data: Path) -> None:
-    """From now on the database refuses every row of the record, and repeats what it refused."""
+    """Make the database refuse every row of the audit log, and repeat the row in its error."""
     connection = sqlite3.connect(data / "sparekey.db")
     connection.execute(f"CREATE TRIGGER b BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, '{CANARY}'); END")
     connection.commit()

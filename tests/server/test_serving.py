@@ -1,4 +1,4 @@
-"""A real server process: TLS from its own CA, a certificate renewed without a pause, its end, its record."""
+"""A real server process: TLS from its own CA, a certificate renewed without a pause, its end, its log."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from sparekey.keystore import local_ca
 from sparekey.secret import Secret
 from sparekey.server.settings import read_settings
 from sparekey.wiring.server import checkpoint_store, open_instance
-from tests.builders import ROOT, User, a_user, account_row, on_record
+from tests.builders import ROOT, User, a_user, account_row, logged_events
 from tests.server.serving import SPAREKEY, Serving, a_data_directory, answers, serving, wait_until
 
 pytestmark = [pytest.mark.services, pytest.mark.real_argon2]
@@ -48,10 +48,10 @@ def test_a_server_answers_over_tls_and_leaves_a_whole_record(tmp_path: Path, dat
         assert served.ask("GET", "/ready") == (200, {"status": "ok"})
         assert served.stop() == 0
     instance = opened(data)
-    assert len(on_record(instance, Action.SERVER_STARTED)) == 2  # each of the two processes
+    assert len(logged_events(instance, Action.SERVER_STARTED)) == 2  # each of the two processes
     witnesses = checkpoint_store(data).witnesses()
     assert verify_record(instance.database, instance.keystore.public_key(KeyPurpose.CHECKPOINT), witnesses) == []
-    assert witnesses[0].total == len(on_record(instance))
+    assert witnesses[0].total == len(logged_events(instance))
     instance.database.close()
     lines = [json.loads(line) for line in served.log.read_text().splitlines()]  # no terminal: only lines for programs
     assert [line for line in lines if line["level"] not in ("info", "debug")] == []

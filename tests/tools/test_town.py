@@ -1,4 +1,4 @@
-"""The town that `make demo` leaves: worth a look, and its record reads as if it had happened."""
+"""The town that `make demo` leaves: worth a look, with an audit log that reads as if it had happened."""
 
 from itertools import pairwise
 

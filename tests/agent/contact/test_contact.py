@@ -1,4 +1,4 @@
-"""The order of a refill: the units that all users need first come before later days, also for users who join later."""
+"""The order of a contact: the units that all users need first come before later days, also for users who join later."""
 
 import threading
 from pathlib import Path
@@ -61,8 +61,8 @@ def test_who_signs_in_meanwhile_waits_for_one_unit(world: World) -> None:
         sign_in(world, "carol")
         return True
 
-    refilled = make_contact(world.device, seen.append, carol_comes)
-    assert (refilled.fetched, refilled.failures) == (12, ())
+    result = make_contact(world.device, seen.append, carol_comes)
+    assert (result.fetched, result.failures) == (12, ())
     assert [who for who, _ in asked] == ["alice"] * 4 + ["carol"] * 3 + ["carol", "alice", "carol", "alice", "carol"]
     assert {what for _, what in asked[4:7]} == NEEDED_FIRST
     assert [(each.done, each.total) for each in seen if each.login == "alice"] == [(done, 6) for done in range(1, 7)]

@@ -108,7 +108,7 @@ def test_s23_a_commit_whose_answer_was_lost_leaves_no_old_file(world: World, fau
     typed, step = world.passcode(), world.alice.token.step(world.server.now)
     fault.arm()
     assert world.login(typed).answer.result in (Result.DENIED, Result.UNAVAILABLE)
-    # A refill has written a unit meanwhile, and its entry is still to be committed.
+    # A contact has written a unit meanwhile; its entry is not committed yet.
     unit = world.server.sealed[-1]
     keys = [bytes.fromhex(key) for key in world.device.state.enrolment.signing_keys]
     entry = world.device.store.write_unit(unit, verify_unit(unit, keys, DEVICE, world.held.generation))

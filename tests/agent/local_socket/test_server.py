@@ -127,7 +127,7 @@ def test_s26_nobody_hears_of_what_is_fetched_for_others(served: Served) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs a second user")
 def test_s26_a_refill_of_one_s_own_tells_nothing_of_others(served: Served) -> None:
-    """One refill is for everybody who lacks something."""
+    """One contact serves all users with missing units."""
     served.world.server.add_user("nobody")
     served.world.login(served.world.passcode())
     own = served.world.passcode(user=served.world.server.users["nobody"])

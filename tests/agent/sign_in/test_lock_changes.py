@@ -19,9 +19,9 @@ from tests.agent.pin_locks import (
     a_locked_world,
     a_locking_world,
     change_pin_elsewhere,
+    contact_online,
     days,
     memory,
-    refill_online,
     reopened,
     with_locks,
 )
@@ -161,7 +161,7 @@ def test_switched_off_by_policy_it_goes_at_the_next_sign_in_and_comes_back_when_
 ) -> None:
     world = a_locked_world(tmp_path / "store")
     world.alice.policy = POLICY
-    refill_online(world)
+    contact_online(world)
     assert all_locked(world)
     if where == "offline":
         world.go_offline()
@@ -173,7 +173,7 @@ def test_switched_off_by_policy_it_goes_at_the_next_sign_in_and_comes_back_when_
     granted(world)
     assert memory(world).shown == shown
     world.alice.policy = LOCKING
-    refill_online(world)
+    contact_online(world)
     world.go_offline()
     granted(world)
     assert all_locked(world)
@@ -184,7 +184,7 @@ def test_refill_while_locked_needs_nobody(tmp_path: Path) -> None:
     world = a_locked_world(tmp_path / "store")
     world.alice.days = 2
     world = reopened(world)
-    refill_online(world)
+    contact_online(world)
     assert len(days(world)) == 3
     assert all_locked(world)
     assert memory(world).shown == 0
@@ -197,7 +197,7 @@ def test_days_that_ran_out_are_locked_again_when_new_ones_come(tmp_path: Path) -
     world.pass_time(3 * 86400)
     world.device.store.change(lambda state: state)
     assert days(world) == []
-    refill_online(world)
+    contact_online(world)
     assert all_locked(world)
     world.go_offline()
     assert granted(world) is Mode.OFFLINE
@@ -207,7 +207,7 @@ def test_a_generation_with_the_same_pin_keeps_the_lock(tmp_path: Path) -> None:
     world = a_locked_world(tmp_path / "store")
     lock = world.held.pin_locks
     world.alice.renew()
-    refill_online(world)
+    contact_online(world)
     assert (world.held.generation, world.held.pin_locks) == (2, lock)
     assert all_locked(world)
     world.go_offline()
@@ -230,7 +230,7 @@ def test_a_pin_that_was_changed_elsewhere_and_heard_of_costs_no_try(tmp_path: Pa
     world = a_locked_world(tmp_path / "store")
     shown = memory(world).shown
     change_pin_elsewhere(world, "9876")
-    refill_online(world)
+    contact_online(world)
     assert (world.held.generation, world.held.pin_locks) == (2, [])
     world.go_offline()
     granted(world)
@@ -250,7 +250,7 @@ def test_a_pin_that_was_changed_elsewhere_is_first_typed_online(tmp_path: Path) 
     assert world.held.staged_generation == 2
     # The new days are not here yet: the old lock and the old days stand.
     assert [lock.pin_salt for lock in world.held.pin_locks] == [days(world)[0].pin_salt]
-    refill_online(world)
+    contact_online(world)
     assert (world.held.generation, world.held.pin_locks) == (2, [])
     world.go_offline()
     assert world.login(world.passcode(pin=old_pin)).answer.result == Result.DENIED
@@ -263,7 +263,7 @@ def test_until_the_new_days_are_here_the_old_pin_opens_the_old_ones(tmp_path: Pa
     old_pin = world.alice.pin
     change_pin_elsewhere(world, "9876")
     world.server.seals_nonsense = True
-    refill_online(world)
+    contact_online(world)
     world.go_offline()
     assert granted(world, world.passcode(pin=old_pin)) is Mode.OFFLINE
     assert memory(world).failed == 0

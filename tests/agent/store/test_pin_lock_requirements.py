@@ -18,9 +18,9 @@ from tests.agent.pin_locks import (
     a_locked_world,
     a_locking_world,
     change_pin_elsewhere,
+    contact_online,
     days,
     memory,
-    refill_online,
     reopened,
 )
 from tests.agent.simulator import SimulatedToken
@@ -66,7 +66,7 @@ def test_s21_behind_the_lock_a_wrong_pin_or_code_is_refused_and_tampered_bytes_o
     right = world.passcode()
     world.alice.policy = replace(world.alice.policy, offline_failures=10**6)
     memory(world).most_tries = 10**6
-    refill_online(world)
+    contact_online(world)
     world.go_offline()
     for round_ in range(count(small=2, full=200)):
         position = round_ * 7 % len(right)
@@ -196,7 +196,7 @@ def test_s23_a_step_that_was_used_elsewhere_does_not_open_though_its_bytes_are_s
     world = a_locked_world(tmp_path / "store")
     typed = world.passcode()
     world.alice.token.last_step = step(world)
-    refill_online(world)
+    contact_online(world)
     world.go_offline()
     assert world.login(typed).answer.result == Result.DENIED
     world.next_code()
@@ -265,7 +265,7 @@ def test_s31_the_old_pin_opens_nothing_that_came_after_it(tmp_path: Path) -> Non
     copied = tmp_path / "copied"
     shutil.copytree(world.directory, copied)
     change_pin_elsewhere(world, "9876")
-    refill_online(world)
+    contact_online(world)
     world.go_offline()
     assert world.login(world.passcode()).answer.result == Result.GRANTED
     world.next_code()
@@ -288,7 +288,7 @@ def test_s31_what_was_cached_opens_behind_the_lock_after_a_new_generation(tmp_pa
     session.keep("os-password:alice", a_secret := session.offline_key)
     world.alice.policy = replace(world.alice.policy, os_password=True)
     world.alice.renew()
-    refill_online(world)
+    contact_online(world)
     world.go_offline()
     world.next_code()
     again = world.login(world.passcode()).session
@@ -316,7 +316,7 @@ def test_s34_in_lockout_every_emergency_code_opens_and_leaves_the_lock_alone(tmp
     assert memory(world).shown == shown + 1
     world = reopened(world)
     assert world.login(world.alice.passcode).answer.result == Result.GRANTED
-    refill_online(world)
+    contact_online(world)
     assert all(is_locked(day) for day in days(world))
 
 

@@ -14,7 +14,7 @@ from sparekey.agent.store.pin_lock import is_locked
 from sparekey.agent.store.status import status_of
 from sparekey.core.offline.units import Protection
 from tests.agent.devices import World, a_world
-from tests.agent.pin_locks import LOCKING, change_pin_elsewhere, days, refill_online
+from tests.agent.pin_locks import LOCKING, change_pin_elsewhere, contact_online, days
 from tests.swtpm import Swtpm
 
 RESET = ("tpm2_dictionarylockout", "--clear-lockout")
@@ -99,7 +99,7 @@ def test_s34_a_count_that_anybody_may_reset_is_not_called_a_lock(tmp_path: Path,
     assert granted(world) is Mode.OFFLINE
     # The lock of a new PIN, too: the tries are those that were set when there was no password.
     change_pin_elsewhere(world, "9876")
-    refill_online(world)
+    contact_online(world)
     world.go_offline()
     granted(world)
     assert all_locked(world)
@@ -109,7 +109,7 @@ def test_s34_a_count_that_anybody_may_reset_is_not_called_a_lock(tmp_path: Path,
 
 def told(world: World) -> tuple[str, str]:
     """The word that the server hears, and what the user's status says."""
-    refill_online(world)
+    contact_online(world)
     world.go_offline()
     assert status_of(world.device)["protection"]["word"] == world.server.protections[-1]
     return world.server.protections[-1], lock_words(world)
@@ -124,7 +124,7 @@ def test_a_pin_that_was_changed_elsewhere_costs_no_try_of_a_tpm(tmp_path: Path, 
     change_pin_elsewhere(world, "9876")
     world.go_online()
     assert granted(world) is Mode.ONLINE
-    refill_online(world)
+    contact_online(world)
     world.go_offline()
     granted(world)
     assert all_locked(world)

@@ -18,7 +18,7 @@ from sparekey.core.errors import Conflict, NotAllowed, NotFound
 from sparekey.core.permissions import Actor, Grant, Permission
 from sparekey.storage import tables
 from sparekey.storage.rows import AnyRow
-from tests.builders import NOW, ROOT, a_device, a_filled_device, a_user, account_row, on_record
+from tests.builders import NOW, ROOT, a_device, a_filled_device, a_user, account_row, logged_events
 from tests.mail_servers import MemoryMailWorld
 
 ADMINISTRATORS = ("one@example.org", "two@example.org")
@@ -44,7 +44,7 @@ def test_an_alarm_is_a_row_a_line_and_a_notice(any_server: Instance) -> None:
     user = a_user(any_server)
     device = a_filled_device(any_server, user, "laptop")
     alarm(any_server, NOW, device=device.device_id)
-    (row,) = on_record(any_server, Action.ALARM_CLOCK)
+    (row,) = logged_events(any_server, Action.ALARM_CLOCK)
     (line,) = list_alarms(any_server, ROOT)
     assert (line.action, line.device, line.times, line.acknowledged_at) == ("alarm.clock", "laptop", 1, None)
     assert json.loads(row.detail) == line.detail == {"number": 7, "reason": "set back\r\nBcc: eve@x.org"}
@@ -64,7 +64,7 @@ def test_the_same_alarm_again_is_on_record_counted_and_told_once_an_hour(any_ser
     device = a_device(any_server)
     for second in range(20):
         alarm(any_server, NOW + second, device=device.device_id)
-    assert len(on_record(any_server, Action.ALARM_CLOCK)) == 20
+    assert len(logged_events(any_server, Action.ALARM_CLOCK)) == 20
     (line,) = list_alarms(any_server, ROOT)
     assert (line.first_at, line.last_at, line.times) == (NOW, NOW + 19, 20)
     assert len(notices(any_server)) == 1
@@ -120,7 +120,7 @@ def test_after_it_was_acknowledged_the_same_alarm_is_a_new_line(any_server: Inst
     (line,) = list_alarms(any_server, ROOT)
     acknowledge(any_server, ROOT, line.id, now=NOW + 5)
     assert list_alarms(any_server, ROOT) == []
-    (row,) = on_record(any_server, Action.ALARMS_ACKNOWLEDGED)
+    (row,) = logged_events(any_server, Action.ALARMS_ACKNOWLEDGED)
     assert (row.actor, json.loads(row.detail)) == ("os:root", {"alarm": line.id, "of": "alarm.clock", "times": 1})
     alarm(any_server, NOW + 10)
     assert [each.id != line.id for each in list_alarms(any_server, ROOT)] == [True]
@@ -152,7 +152,7 @@ def test_acknowledging_is_no_alarm() -> None:
 def test_what_is_no_alarm_cannot_be_raised(server: Instance) -> None:
     with pytest.raises(ValueError, match="no alarm"):
         alarm(server, NOW, Action.TOKEN_LOST)
-    assert on_record(server, Action.TOKEN_LOST) == []
+    assert logged_events(server, Action.TOKEN_LOST) == []
 
 
 def test_without_addresses_the_line_stays_and_no_mail_waits(server: Instance) -> None:

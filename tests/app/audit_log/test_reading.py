@@ -1,4 +1,4 @@
-"""The record as a person looks for something in it: by whom, with what result, when; and how far it is chained."""
+"""Reading the audit log: filters by actor, result and time; and how far it is chained."""
 
 from pathlib import Path
 

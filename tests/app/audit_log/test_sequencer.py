@@ -1,4 +1,4 @@
-"""The audit record in the database: chained by any number of processes, and each kind of tampering named (S80)."""
+"""The audit log in the database: chained by any number of processes, and each kind of tampering named (S80)."""
 
 import subprocess
 import sys
@@ -245,7 +245,7 @@ def test_s80_a_database_rolled_back_to_yesterday_is_found_by_witnesses(
     with chained.read() as connection:
         assert not contains(connection, witness)  # what the first agent that calls learns
     assert faults(chained, witness) == [(LogFault.TAIL_CUT, 4, None, None)]
-    for day in range(3):  # the server goes on: the record becomes longer than the witness saw
+    for day in range(3):  # the server continues: the audit log becomes longer than the witness saw
         add_rows(chained, 3)
         chain(chained, KEYS, MemoryCheckpoints(), NOW + 86_400 + day)
     assert newest(chained).number > witness.number

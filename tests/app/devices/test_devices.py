@@ -21,7 +21,17 @@ from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import BadInput, NotAllowed, NotFound
 from sparekey.core.permissions import Permission
 from sparekey.secret import Secret
-from tests.builders import NOW, PIN, ROOT, a_device, a_filled_device, a_user, an_enrolment, an_invited_device, on_record
+from tests.builders import (
+    NOW,
+    PIN,
+    ROOT,
+    a_device,
+    a_filled_device,
+    a_user,
+    an_enrolment,
+    an_invited_device,
+    logged_events,
+)
 
 
 def test_an_invited_device_enrols_once(any_server: Instance) -> None:
@@ -38,7 +48,7 @@ def test_an_invited_device_enrols_once(any_server: Instance) -> None:
     )
     with pytest.raises(NotAllowed):
         enrol(any_server, enrolment, now=NOW + 5)
-    invited, took = on_record(any_server, Action.DEVICE_INVITED, Action.DEVICE_ENROLLED)
+    invited, took = logged_events(any_server, Action.DEVICE_INVITED, Action.DEVICE_ENROLLED)
     assert (invited.actor, took.actor) == (ROOT.name, f"device:{enrolled.device_id}")
 
 
@@ -110,7 +120,7 @@ def test_a_revoked_device_keeps_its_name_and_loses_everything_else(any_server: I
     assert device.row.revoked_at == NOW + 1
     assert held_units(any_server, ROOT, "laptop") == []
     # of the device, and of whose data it held
-    assert [row.account_id for row in on_record(any_server, Action.DEVICE_REVOKED)] == [None, user.account_id]
+    assert [row.account_id for row in logged_events(any_server, Action.DEVICE_REVOKED)] == [None, user.account_id]
 
 
 def test_a_device_is_named_by_name_or_id_and_one_in_use_goes_before_a_revoked_one(server: Instance) -> None:

@@ -12,7 +12,7 @@ from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound
 from sparekey.secret import Secret
 from sparekey.wire.enrolment import BadEnrolmentCode, read_enrolment_code
-from tests.builders import NOW, ROOT, a_device, an_invited_device, on_record
+from tests.builders import NOW, ROOT, a_device, an_invited_device, logged_events
 
 
 def test_the_code_stands_for_this_server_and_no_other(server: Instance) -> None:
@@ -29,7 +29,7 @@ def test_s65_the_secret_of_a_code_is_kept_as_a_hash_only(server: Instance) -> No
     with server.database.read() as connection:
         (row,) = connection.exec_driver_sql("SELECT * FROM device_invitation").all()
     assert code.secret.reveal() not in [value for value in row if isinstance(value, bytes)]
-    assert code.secret.reveal().hex() not in repr(row) + repr(on_record(server, Action.DEVICE_INVITED))
+    assert code.secret.reveal().hex() not in repr(row) + repr(logged_events(server, Action.DEVICE_INVITED))
     assert code.secret.reveal().hex() not in repr(code)
 
 
@@ -59,5 +59,5 @@ def test_an_invitation_is_listed_until_it_is_used_withdrawn_or_over(any_server: 
             enrol(any_server, enrolment, now=NOW)
     with pytest.raises(NotFound):
         withdraw(any_server, ROOT, first.id, now=NOW + INVITATION_LIFETIME)
-    (row,) = on_record(any_server, Action.DEVICE_UNINVITED)
+    (row,) = logged_events(any_server, Action.DEVICE_UNINVITED)
     assert '"name":"c"' in row.detail

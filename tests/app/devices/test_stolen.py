@@ -36,7 +36,7 @@ from tests.builders import (
     denied,
     edit_policy,
     granted,
-    on_record,
+    logged_events,
     set_mail,
     shown_code,
     submit,
@@ -197,7 +197,7 @@ def test_looking_first_changes_nothing_and_says_the_same(server: Instance) -> No
     stolen = used_by(server, alice, bob)
     seen = look_at_stolen(server, ROOT, stolen.device_id, now=LATER)
     assert (stolen.row.revoked_at, token_row(server, bob.serial).enabled) == (None, True)
-    assert on_record(server, Action.DEVICE_STOLEN) == []
+    assert logged_events(server, Action.DEVICE_STOLEN) == []
     assert report_stolen(server, ROOT, stolen.device_id, now=LATER) == seen
     assert seen.before is None
 
@@ -287,7 +287,7 @@ def test_it_is_all_on_record(server: Instance) -> None:
     alice, bob = a_user(server, pin=PIN), with_pin_less(server)
     stolen = used_by(server, alice, bob)
     report_stolen(server, ROOT, stolen.device_id, now=LATER)
-    rows = on_record(server, Action.DEVICE_STOLEN)
+    rows = logged_events(server, Action.DEVICE_STOLEN)
     (report,) = [row for row in rows if row.account_id is None]
     # the explanation of the user says why the PIN must be new
     assert {row.account_id for row in rows if row is not report} == {alice.account_id, bob.account_id}
@@ -295,10 +295,10 @@ def test_it_is_all_on_record(server: Instance) -> None:
     assert (report.actor, report.device_id) == (ROOT.name, stolen.device_id)
     named = sorted(f"user:{user.account_id}" for user in (alice, bob))
     assert json.loads(report.detail)["users"] == ",".join(named)
-    (forced,) = on_record(server, Action.TOKEN_PIN_FORCED)
-    (disabled,) = on_record(server, Action.TOKEN_DISABLED)
+    (forced,) = logged_events(server, Action.TOKEN_PIN_FORCED)
+    (disabled,) = logged_events(server, Action.TOKEN_DISABLED)
     assert (forced.token_id, disabled.token_id) == (alice.token_id, bob.token_id)
-    assert len(on_record(server, Action.EMERGENCY_VOIDED)) == 4
+    assert len(logged_events(server, Action.EMERGENCY_VOIDED)) == 4
     assert {row.device_id for row in (forced, disabled)} == {stolen.device_id}
 
 
@@ -306,10 +306,10 @@ def test_who_reported_it_is_on_record_with_a_note_and_a_ticket(server: Instance)
     stolen = used_by(server, a_user(server, pin=PIN))
     with pytest.raises(BadInput, match="who reported it"):
         report_stolen(server, ROOT, stolen.device_id, reported_by="two\nlines", now=LATER)
-    assert on_record(server, Action.DEVICE_STOLEN) == []
+    assert logged_events(server, Action.DEVICE_STOLEN) == []
     said = {"reported_by": "alice, called back", "note": "on a train", "ticket": "T-7"}
     report_stolen(server, ROOT, stolen.device_id, **said, now=LATER)
-    row = next(each for each in on_record(server, Action.DEVICE_STOLEN) if each.account_id is None)
+    row = next(each for each in logged_events(server, Action.DEVICE_STOLEN) if each.account_id is None)
     assert json.loads(row.detail).items() >= said.items()
 
 

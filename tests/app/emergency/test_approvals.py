@@ -43,7 +43,7 @@ from tests.builders import (
     a_user,
     edit_policy,
     granted,
-    on_record,
+    logged_events,
 )
 from tools.counts import Count
 
@@ -114,7 +114,7 @@ def an_operator(server: Instance, login: str, role: str, domain: str = TOP_DOMAI
 
 def test_s43_nothing_is_shown_before_a_second_person_has_approved(home: Home) -> None:
     request = home.asks()
-    assert on_record(home.server, Action.EMERGENCY_SHOWN) == []
+    assert logged_events(home.server, Action.EMERGENCY_SHOWN) == []
     (view,) = home.listed(home.bob)
     assert (view.id, view.state, view.user, view.device) == (request, ApprovalState.WAITING, home.user.login, "laptop")
     assert (view.caller, view.note, view.ticket, view.asked_by) == ("badge", "in person", "T-1", home.alice.name)
@@ -179,10 +179,10 @@ def test_s43_an_approval_is_for_this_user_and_this_device(home: Home) -> None:
     home.approved()
     other = a_user(home.server)
     granted(home.device.sign_in(other, NOW + 30).outcome)
-    home.device.refill(other, NOW + 30)
+    home.device.contact(other, NOW + 30)
     tower = a_device(home.server, "tower")
     granted(tower.sign_in(home.user, NOW + 60).outcome)
-    tower.refill(home.user, NOW + 60)
+    tower.contact(home.user, NOW + 60)
     for user, device in ((other, home.device), (home.user, tower)):
         with pytest.raises(ApprovalNeeded):
             _show_on(home, user, device)
@@ -322,7 +322,7 @@ def test_s43_the_stricter_of_user_s_and_device_s_policy_is_in_force(server: Inst
     user = a_user(server, domain="Strict" if strict_side == "user" else TOP_DOMAIN)
     device = a_device(server, domain="Strict" if strict_side == "device" else TOP_DOMAIN)
     granted(device.sign_in(user, NOW).outcome)
-    device.refill(user, NOW)
+    device.contact(user, NOW)
     with pytest.raises(ApprovalNeeded):
         emergency.show(server, ROOT, CodeKind.PASSCODE, user.login, None, BADGE, now=NOW)
 
@@ -338,7 +338,7 @@ def test_a_tokencode_and_a_passcode_without_that_policy_are_shown_by_one_person(
 def test_s43_the_showing_is_as_the_second_person_read_it(home: Home) -> None:
     home.approved()
     home.show(showing=Showing("somebody I do not know"))
-    (shown,) = on_record(home.server, Action.EMERGENCY_SHOWN)
+    (shown,) = logged_events(home.server, Action.EMERGENCY_SHOWN)
     assert json.loads(shown.detail)["caller"] == "badge"
 
 
@@ -347,10 +347,10 @@ def test_s43_each_step_is_on_record(home: Home) -> None:
     home.show()
     second = home.asks()
     refuse(home.server, home.bob, second, now=NOW)
-    asked, again = on_record(home.server, Action.APPROVAL_ASKED)
-    (given,) = on_record(home.server, Action.APPROVAL_GIVEN)
-    (refused,) = on_record(home.server, Action.APPROVAL_REFUSED)
-    (shown,) = on_record(home.server, Action.EMERGENCY_SHOWN)
+    asked, again = logged_events(home.server, Action.APPROVAL_ASKED)
+    (given,) = logged_events(home.server, Action.APPROVAL_GIVEN)
+    (refused,) = logged_events(home.server, Action.APPROVAL_REFUSED)
+    (shown,) = logged_events(home.server, Action.EMERGENCY_SHOWN)
     for row, actor in ((asked, home.alice), (given, home.bob), (refused, home.bob), (again, home.alice)):
         assert (row.actor, row.account_id, row.device_id) == (actor.name, home.user.account_id, home.device.device_id)
     assert [json.loads(row.detail)["approval"] for row in (asked, given, again, refused)] == [
@@ -367,17 +367,17 @@ def test_s43_each_step_is_on_record(home: Home) -> None:
 
 def test_s43_what_cannot_be_put_on_record_does_not_happen(home: Home) -> None:
     request = home.asks()
-    with _full_record(home.server), pytest.raises(Exception, match="no room"):
+    with _full_audit_log(home.server), pytest.raises(Exception, match="no room"):
         approve(home.server, home.bob, request, now=NOW)
     assert home.listed(home.bob)[0].state is ApprovalState.WAITING
     approve(home.server, home.bob, request, now=NOW)
-    with _full_record(home.server), pytest.raises(Exception, match="no room"):
+    with _full_audit_log(home.server), pytest.raises(Exception, match="no room"):
         home.show()
     home.show()  # the approval was not used up
 
 
-class _full_record:  # noqa: N801 -- reads as a function
-    """While nothing can be added to the audit record (SQLite)."""
+class _full_audit_log:  # noqa: N801 -- reads as a function
+    """A context in which no event can be added to the audit log (SQLite)."""
 
     def __init__(self, server: Instance) -> None:
         self._server = server
@@ -433,7 +433,10 @@ def test_s43_of_a_yes_and_a_no_at_once_one_counts(any_server: Instance) -> None:
             return str(way(any_server, actor, request, now=now).state)
 
         assert sum(map(bool, at_once(8, decide))) == 1
-        decided = [*on_record(any_server, Action.APPROVAL_GIVEN), *on_record(any_server, Action.APPROVAL_REFUSED)]
+        decided = [
+            *logged_events(any_server, Action.APPROVAL_GIVEN),
+            *logged_events(any_server, Action.APPROVAL_REFUSED),
+        ]
         assert len(decided) == number + 1
         if home.listed(home.bob, NOW + number)[0].state is ApprovalState.APPROVED:
             home.show(now=NOW + number)

@@ -32,7 +32,7 @@ def test_a_longer_lifetime_of_the_user_s_domain_is_no_longer_one_on_a_stricter_d
     alice = a_user(any_server, pin=PIN)
     kiosk = a_device(any_server, domain="Kiosks")
     granted(kiosk.sign_in(alice, NOW).outcome)
-    kiosk.refill(alice, NOW)
+    kiosk.contact(alice, NOW)
     code = show(any_server, alice)
     assert code.not_after == NOW + 7 * DAY
     edit_policy(any_server, {"emergency_lifetime": "300"})

@@ -43,7 +43,7 @@ from tests.builders import (
     denied,
     edit_policy,
     granted,
-    on_record,
+    logged_events,
     set_end,
     show,
     shown_code,
@@ -103,7 +103,7 @@ def test_a_showing_is_on_record_with_who_how_and_for_which_device(any_server: In
         Showing("call back", "on a train", "T-7"),
         now=NOW + 5,
     ).code.reveal()
-    (row,) = on_record(any_server, Action.EMERGENCY_SHOWN)
+    (row,) = logged_events(any_server, Action.EMERGENCY_SHOWN)
     assert (row.actor, row.account_id, row.token_id, row.device_id) == (
         "os:bob",
         user.account_id,
@@ -132,14 +132,14 @@ def test_nothing_is_shown_unless_it_is_said_how_the_caller_was_identified(
     user, _ = holder
     with pytest.raises(BadInput):
         emergency.show(server, ROOT, TOKENCODE, user.serial, None, showing, now=NOW)
-    assert on_record(server, Action.EMERGENCY_SHOWN) == []
+    assert logged_events(server, Action.EMERGENCY_SHOWN) == []
 
 
 def test_of_several_devices_one_has_to_be_named(server: Instance, holder: tuple[User, Device]) -> None:
     user, laptop = holder
     tower = a_device(server, "tower")
     granted(tower.sign_in(user, NOW + 30).outcome)
-    tower.refill(user, NOW + 30)
+    tower.contact(user, NOW + 30)
     with pytest.raises(Conflict, match=r"laptop \(.*tower \(") as refused:
         show(server, user)
     assert "--device" in refused.value.do
@@ -154,20 +154,20 @@ def test_two_devices_hold_what_each_was_given(server: Instance, holder: tuple[Us
     user, laptop = holder
     tower = a_device(server, "tower")
     granted(tower.sign_in(user, NOW + 30).outcome)
-    tower.refill(user, NOW + 30)
+    tower.contact(user, NOW + 30)
     assert versions(server, user) == {"laptop": 1, "tower": 1}
     first = shown_code(server, user, "laptop", now=NOW + 40)
     # The emergency is over on the tower only: the laptop goes on holding the code that the caller noted down.
     granted(tower.sign_in(user, NOW + 60).outcome)
     assert versions(server, user) == {"laptop": 1, "tower": 1}
     assert {row.device: row.pending for row in held(server, user)} == {"laptop": False, "tower": True}
-    tower.refill(user, NOW + 60)
-    laptop.refill(user, NOW + 60)
+    tower.contact(user, NOW + 60)
+    laptop.contact(user, NOW + 60)
     assert versions(server, user) == {"laptop": 1, "tower": 2}
     assert shown_code(server, user, "laptop", now=NOW + 70) == first
     assert shown_code(server, user, "tower", now=NOW + 70) != first
     granted(laptop.sign_in(user, NOW + 90).outcome)
-    laptop.refill(user, NOW + 90)
+    laptop.contact(user, NOW + 90)
     # Version 2 was shown on the tower meanwhile: the laptop gets a code that was never shown.
     assert versions(server, user) == {"laptop": 3, "tower": 2}
 
@@ -181,10 +181,10 @@ def test_a_pending_code_is_never_shown_and_showing_takes_its_replacement_back(
     assert held(server, user)[0].pending
     assert shown_code(server, user, now=NOW + 40) == first
     assert not held(server, user)[0].pending
-    assert [name.kind for name in device.refill(user, NOW + 50)] == []
+    assert [name.kind for name in device.contact(user, NOW + 50)] == []
     assert emergency_sign_in_is_refused(device, user, first, NOW + 50) is Reason.OFFLINE_CODE_NOT_ALLOWED_ONLINE
     granted(device.sign_in(user, NOW + 60).outcome)
-    assert [name.kind for name in device.refill(user, NOW + 60)] == ["emergency-tokencode"]
+    assert [name.kind for name in device.contact(user, NOW + 60)] == ["emergency-tokencode"]
     assert shown_code(server, user, now=NOW + 70) != first
 
 
@@ -356,7 +356,7 @@ def test_nobody_and_nothing(server: Instance) -> None:
 def replaced(server: Instance, user: User, device: Device, now: int) -> bool:
     """Return True if the device's next contact brings another version."""
     before = versions(server, user)
-    device.refill(user, now)
+    device.contact(user, now)
     return versions(server, user) != before
 
 
@@ -370,7 +370,7 @@ def test_a_shown_code_stays_until_the_token_itself_signs_in(server: Instance, ho
     user, device = holder
     code = shown_code(server, user)
     set_online(server, ROOT, user.serial, allowed=True, now=NOW)
-    assert not replaced(server, user, device, NOW + 10)  # a refill
+    assert not replaced(server, user, device, NOW + 10)  # a contact without a sign-in
     for now in (NOW + 20, NOW + 25):  # the same code, both times
         assert emergency_sign_in(device, user, code, now) is Method.EMERGENCY_TOKENCODE
     assert not replaced(server, user, device, NOW + 26)
@@ -380,7 +380,7 @@ def test_a_shown_code_stays_until_the_token_itself_signs_in(server: Instance, ho
     # The new one works online too: what is allowed is a matter of the token.
     fresh = shown_code(server, user, now=NOW + 41)
     assert emergency_sign_in(device, user, fresh, NOW + 42) is Method.EMERGENCY_TOKENCODE
-    (row,) = on_record(server, Action.EMERGENCY_REPLACED)
+    (row,) = logged_events(server, Action.EMERGENCY_REPLACED)
     assert json.loads(row.detail) == {"new": 2, "old": 1}
 
 
@@ -398,7 +398,7 @@ def test_another_token_does_not_end_this_token_s_emergency(server: Instance, hol
     spare = a_token(server, user.login, user.account_id, pin="9753")
     code = shown_code(server, user)
     granted(device.sign_in(spare, NOW + 30).outcome)
-    device.refill(user, NOW + 30)
+    device.contact(user, NOW + 30)
     assert shown_code(server, user, now=NOW + 40) == code
 
 
@@ -448,7 +448,7 @@ def test_the_passcode_s_emergency_ends_with_any_token(server: Instance) -> None:
     device = a_filled_device(server, user)
     first = show(server, user, kind=PASSCODE)
     granted(device.sign_in(user, NOW + 30).outcome)
-    assert [name.kind for name in device.refill(user, NOW + 30)] == ["emergency-passcode"]
+    assert [name.kind for name in device.contact(user, NOW + 30)] == ["emergency-passcode"]
     second = show(server, user, kind=PASSCODE, now=NOW + 31)
     assert (second.version, first.version) == (2, 1)
     assert second.code != first.code
@@ -464,7 +464,7 @@ def test_a_version_made_under_a_longer_lifetime_is_not_given_where_it_is_shorter
     a_filled_device(server, user, "laptop")
     kiosk = a_device(server, "kiosk", domain="Kiosks")
     granted(kiosk.sign_in(user, NOW + 30).outcome)
-    kiosk.refill(user, NOW + 30)
+    kiosk.contact(user, NOW + 30)
     ends = {row.device: (row.version, row.not_after) for row in held(server, user)}
     assert ends == {"laptop": (1, NOW + 30 * DAY), "kiosk": (2, NOW + 30 + 2 * DAY)}
 
@@ -482,7 +482,7 @@ def test_a_shorter_lifetime_ends_codes_earlier_and_a_longer_one_revives_none(
 
 def replaced_unit(device: Device, user: User, now: int) -> bool:
     """Return True if the server seals the unit again, in any version."""
-    return "emergency-tokencode" in [name.kind for name in device.refill(user, now)]
+    return "emergency-tokencode" in [name.kind for name in device.contact(user, now)]
 
 
 # Online use
@@ -501,7 +501,7 @@ def test_the_offline_code_is_accepted_online_only_where_that_is_allowed(any_serv
         assert (outcome.method, outcome.token_id) == (Method.EMERGENCY_TOKENCODE, user.token_id)
     set_online(any_server, ROOT, user.serial, allowed=False, now=NOW)
     assert denied(submit(any_server, user, NOW, typed)).reason is Reason.OFFLINE_CODE_NOT_ALLOWED_ONLINE
-    assert len(on_record(any_server, Action.EMERGENCY_ONLINE)) == 2
+    assert len(logged_events(any_server, Action.EMERGENCY_ONLINE)) == 2
 
 
 def test_s41_online_the_code_without_its_pin_or_with_a_wrong_one_is_refused(
@@ -533,17 +533,17 @@ def test_every_version_that_a_device_holds_works_online_and_no_other(
     user, laptop = holder
     tower = a_device(server, "tower")
     granted(tower.sign_in(user, NOW + 30).outcome)
-    tower.refill(user, NOW + 30)
+    tower.contact(user, NOW + 30)
     set_online(server, ROOT, user.serial, allowed=True, now=NOW)
     first = shown_code(server, user, "laptop", now=NOW + 30)
     granted(tower.sign_in(user, NOW + 60).outcome)
-    tower.refill(user, NOW + 60)
+    tower.contact(user, NOW + 60)
     second = shown_code(server, user, "tower", now=NOW + 60)
     for code in (first, second):
         granted(submit(server, user, NOW + 61, Secret(PIN + code)))
     granted(laptop.sign_in(user, NOW + 90).outcome)
     granted(submit(server, user, NOW + 91, Secret(PIN + first)))  # not confirmed yet
-    laptop.refill(user, NOW + 92)
+    laptop.contact(user, NOW + 92)
     assert denied(submit(server, user, NOW + 93, Secret(PIN + first))).reason is Reason.WRONG_PASSCODE
     granted(submit(server, user, NOW + 94, Secret(PIN + second)))
 
@@ -558,12 +558,12 @@ def test_online_a_use_is_matched_to_its_showing_and_one_that_nobody_showed_is_an
     assert version is not None
     code = open_code(server.vault, version).reveal()
     granted(device.sign_in(user, NOW, Secret(PIN + code)).outcome)
-    (alarm,) = on_record(server, Action.ALARM_EMERGENCY_UNSHOWN)
+    (alarm,) = logged_events(server, Action.ALARM_EMERGENCY_UNSHOWN)
     assert (alarm.token_id, alarm.device_id) == (user.token_id, device.device_id)
     show(server, user, now=NOW + 10)
     granted(device.sign_in(user, NOW + 20, Secret(PIN + code)).outcome)
-    assert len(on_record(server, Action.ALARM_EMERGENCY_UNSHOWN)) == 1
-    used = on_record(server, Action.EMERGENCY_USED)
+    assert len(logged_events(server, Action.ALARM_EMERGENCY_UNSHOWN)) == 1
+    used = logged_events(server, Action.EMERGENCY_USED)
     assert [json.loads(row.detail).get("operator") for row in used] == [None, "os:helpdesk"]
 
 

@@ -50,7 +50,7 @@ from tests.builders import (
     denied,
     edit_policy,
     granted,
-    on_record,
+    logged_events,
     set_end,
     submit,
     token_row,
@@ -342,7 +342,7 @@ def test_it_ends_with_what_is_done_to_the_token_in_the_same_transaction(server: 
         assert end_for_token(connection, ROOT, row, "the token was removed", now=NOW)
         assert not end_for_token(connection, ROOT, row, "the token was removed", now=NOW)
     assert isinstance(enter(server, user, code), Denied)
-    (ended,) = on_record(server, Action.EMERGENCY_ENDED)
+    (ended,) = logged_events(server, Action.EMERGENCY_ENDED)
     assert json.loads(ended.detail)["why"] == "the token was removed"
 
 
@@ -376,12 +376,12 @@ def test_the_lost_token_is_found(server: Instance, rule: IfAvailable, days: int)
         assert granted(outcome).ends_emergency
         assert access_of(server, ROOT, user.serial, now=later) is None
         assert isinstance(enter(server, user, code, later), Denied)
-        (ended,) = on_record(server, Action.EMERGENCY_ENDED)
+        (ended,) = logged_events(server, Action.EMERGENCY_ENDED)
         assert json.loads(ended.detail)["why"] == "the token is available"
     else:
         assert denied(outcome).reason is Reason.TOKEN_IN_EMERGENCY
         assert access_of(server, ROOT, user.serial, now=later) is not None
-        assert on_record(server, Action.EMERGENCY_ENDED) == []
+        assert logged_events(server, Action.EMERGENCY_ENDED) == []
 
 
 def test_another_token_of_the_user_ends_nothing(server: Instance) -> None:
@@ -399,7 +399,7 @@ def test_s42_what_is_given_and_used_is_on_record_and_no_code_is(server: Instance
     user = a_user(server)
     codes = one_time(server, user, 2, FOR_EVER)
     granted(enter(server, user, codes[0]))
-    (given,) = on_record(server, Action.EMERGENCY_TEMPORARY)
+    (given,) = logged_events(server, Action.EMERGENCY_TEMPORARY)
     assert (given.actor, given.result, given.account_id, given.token_id) == (
         "os:root",
         OK,
@@ -416,10 +416,10 @@ def test_s42_what_is_given_and_used_is_on_record_and_no_code_is(server: Instance
         "note": "",
         "ticket": "",
     }
-    (used,) = on_record(server, Action.EMERGENCY_USED)
+    (used,) = logged_events(server, Action.EMERGENCY_USED)
     assert json.loads(used.detail) == {"kind": "one-time", "left": 1, "operator": "os:root"}
     end(server, ROOT, user.serial, now=NOW)
-    rows = on_record(server)
+    rows = logged_events(server)
     assert not any(code in row.detail for code in codes for row in rows)
     actions = [row.action for row in history(server, ROOT, CodeKind.TOKENCODE, user.serial)]
     assert actions == ["emergency.ended", "emergency.used", "emergency.temporary"]
@@ -432,7 +432,7 @@ def test_s42_nothing_is_given_without_saying_how_the_caller_was_identified(serve
         give_fixed(server, ROOT, user.serial, Terms(), Showing(caller), now=NOW)
     with pytest.raises(BadInput):
         give_one_time(server, ROOT, user.serial, 2, Terms(), Showing(caller), now=NOW)
-    assert on_record(server, Action.EMERGENCY_TEMPORARY) == []
+    assert logged_events(server, Action.EMERGENCY_TEMPORARY) == []
     give_fixed(server, ROOT, user.serial, Terms(), Showing("at the desk", "left it at home", "T-7"), now=NOW)
     (row,) = history(server, ROOT, CodeKind.TOKENCODE, user.serial)
     assert (

@@ -10,7 +10,7 @@ from sparekey.core.emergency.offline import CodeKind
 from sparekey.core.offline.units import Obstacle
 from sparekey.storage import tables
 from tests.app.administrators import add_tree, an_administrator
-from tests.builders import DAY, HELP_DESK, NOW, PIN, ROOT, a_device, a_filled_device, a_user, edit_policy, on_record
+from tests.builders import DAY, HELP_DESK, NOW, PIN, ROOT, a_device, a_filled_device, a_user, edit_policy, logged_events
 
 
 def test_a_device_that_holds_the_code_can_show_it_and_another_says_why_not(any_server: Instance) -> None:
@@ -59,7 +59,7 @@ def test_save_does_both_or_nothing(server: Instance) -> None:
     assert (done.reset_on, done.online) == (1, True)
     same = emergency.save(server, HELP_DESK, user.serial, new_code=False, online=True, now=NOW)
     assert (same.reset_on, same.online) == (None, None)
-    assert len(on_record(server, Action.EMERGENCY_ONLINE)) == 1
+    assert len(logged_events(server, Action.EMERGENCY_ONLINE)) == 1
     assert emergency.reset(server, ROOT, CodeKind.PASSCODE, "alice", now=NOW) == 1
 
 
@@ -77,7 +77,7 @@ def test_why_a_passcode_is_missing_is_the_same_on_both_pages(server: Instance) -
         return row.obstacles[0], next(line.why for line in lines if line.rule == "emergency passcode")
 
     assert said() == (Obstacle.NOT_DOWNLOADED, Obstacle.NOT_DOWNLOADED)
-    device.refill(user, NOW + 30)  # without a sign-in
+    device.contact(user, NOW + 30)  # without a sign-in
     (row,) = passcode_overview(server, HELP_DESK, "alice", now=NOW + 30).devices
     assert (row.can_show, row.obstacles) == (True, ())
 

@@ -24,7 +24,7 @@ from sparekey.core.errors import BadInput, NotAllowed, NotFound
 from sparekey.core.permissions import PREDEFINED, Actor, Grant, Permission
 from sparekey.storage.emergency.rate_limit import insert_showing, shown_since
 from tests.app.administrators import an_administrator
-from tests.builders import CALLED_BACK, NOW, PIN, ROOT, User, a_filled_device, a_user, edit_policy, on_record
+from tests.builders import CALLED_BACK, NOW, PIN, ROOT, User, a_filled_device, a_user, edit_policy, logged_events
 
 HOUR = 3_600
 FEW = {"showings_warn": "2", "showings_limit": "4"}
@@ -58,7 +58,7 @@ def test_above_the_first_number_an_operator_is_warned_with_one_alarm_and_at_the_
     warnings = [show(any_server, alice, user, NOW + number) for number in range(4)]
     assert warnings[:2] == ["", ""]
     assert all("more than 2" in warning and "limit is 4" in warning for warning in warnings[2:])
-    (alarm,) = on_record(any_server, Action.ALARM_OPERATOR_BUSY)
+    (alarm,) = logged_events(any_server, Action.ALARM_OPERATOR_BUSY)
     assert (alarm.actor, alarm.account_id, json.loads(alarm.detail)) == (
         alice.name,
         alice.account_id,
@@ -68,8 +68,8 @@ def test_above_the_first_number_an_operator_is_warned_with_one_alarm_and_at_the_
         with pytest.raises(NotAllowed, match="4 emergency codes within an hour") as told:
             show(any_server, alice, user, now)
         assert "operator lift" in told.value.do
-    assert len(on_record(any_server, Action.EMERGENCY_SHOWN)) == 4
-    assert len(on_record(any_server, Action.ALARM_OPERATOR_STOPPED)) == 2
+    assert len(logged_events(any_server, Action.EMERGENCY_SHOWN)) == 4
+    assert len(logged_events(any_server, Action.ALARM_OPERATOR_STOPPED)) == 2
     stopped, busy = list_alarms(any_server, ROOT)
     assert (stopped.action, stopped.times, busy.action) == ("alarm.operator-stopped", 2, "alarm.operator-busy")
     assert show(any_server, bob, user, NOW + 4) == ""  # each operator for themselves
@@ -118,7 +118,7 @@ def test_another_person_lets_an_operator_go_on_for_a_while(server: Instance) -> 
         show(server, alice, user, NOW)
     lift = rate_limit.lift(server, ROOT, "alice", 2, now=NOW)
     assert lift == rate_limit.Lift(alice.name, NOW + 2 * HOUR)
-    (row,) = on_record(server, Action.OPERATOR_LIFTED)
+    (row,) = logged_events(server, Action.OPERATOR_LIFTED)
     assert (row.actor, row.account_id, json.loads(row.detail)) == (
         "os:root",
         alice.account_id,
@@ -166,7 +166,7 @@ def test_s42_a_number_that_is_lowered_within_the_hour_raises_its_alarm(any_serve
     edit_policy(any_server, {"showings_warn": "2"})
     for second in range(3):
         assert "more than 2" in show(any_server, alice, user, NOW + second)
-    assert len(on_record(any_server, Action.ALARM_OPERATOR_BUSY)) == 1
+    assert len(logged_events(any_server, Action.ALARM_OPERATOR_BUSY)) == 1
 
 
 def test_root_who_is_alone_is_told_to_make_an_administrator(server: Instance) -> None:
@@ -202,7 +202,7 @@ def test_nobody_lets_themselves_go_on(server: Instance) -> None:
             rate_limit.lift(server, actor, name, now=NOW)
     rate_limit.lift(server, an_operator(server, "bob"), "alice", now=NOW)
     rate_limit.lift(server, an_operator(server, "carol"), "os:root", now=NOW)
-    assert len(on_record(server, Action.OPERATOR_LIFTED)) == 2
+    assert len(logged_events(server, Action.OPERATOR_LIFTED)) == 2
 
 
 def test_who_may_not_lift_lets_nobody_go_on(server: Instance) -> None:
@@ -238,8 +238,8 @@ def test_of_many_showings_at_once_no_more_than_the_limit_are_shown(any_server: I
 
     with ThreadPoolExecutor(16) as pool:
         assert sum(pool.map(one, range(16))) == 5
-    assert len(on_record(any_server, Action.EMERGENCY_SHOWN)) == 5
-    assert len(on_record(any_server, Action.ALARM_OPERATOR_BUSY)) == 1
+    assert len(logged_events(any_server, Action.EMERGENCY_SHOWN)) == 5
+    assert len(logged_events(any_server, Action.ALARM_OPERATOR_BUSY)) == 1
 
 
 def test_a_refusal_for_another_reason_is_no_showing(server: Instance) -> None:

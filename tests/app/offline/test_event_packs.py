@@ -30,7 +30,7 @@ def signed_in(server: Instance) -> tuple[Presser, Device]:
     """With counter 0, on a device that holds a pack from counter 1 on."""
     presser, device = a_presser(server), a_device(server)
     granted(device.sign_in(presser.user, NOW, presser.typed(0)).outcome)
-    device.refill(presser.user, NOW)
+    device.contact(presser.user, NOW)
     return presser, device
 
 
@@ -82,7 +82,7 @@ def test_it_is_made_anew_when_half_is_used_and_when_half_its_life_is_over(server
     with server.database.write() as connection:
         tokens.raise_last_step(connection, presser.user.token_id, PACK - FEWEST + 1)
     assert wanted_kinds(device, presser, NOW + 60) == ["events"]
-    device.refill(presser.user, NOW + 60)
+    device.contact(presser.user, NOW + 60)
     assert pack_of(device).header.first == PACK - FEWEST + 2
     assert wanted_kinds(device, presser, NOW + 120) == []
     assert wanted_kinds(device, presser, NOW + DAY) == ["events"]

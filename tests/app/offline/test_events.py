@@ -26,7 +26,7 @@ from tests.builders import (
     denied,
     edit_policy,
     granted,
-    on_record,
+    logged_events,
     show,
     submit,
     token_row,
@@ -38,7 +38,7 @@ UNSHOWN = Action.ALARM_EMERGENCY_UNSHOWN
 
 
 def alarms(server: Instance) -> list[str]:
-    return [row.action for row in on_record(server, *(action for action in Action if action.is_alarm))]
+    return [row.action for row in logged_events(server, *(action for action in Action if action.is_alarm))]
 
 
 def with_events(server: Instance, count: int) -> Device:
@@ -50,7 +50,7 @@ def with_events(server: Instance, count: int) -> Device:
 
 
 def numbers(server: Instance) -> list[int]:
-    rows = on_record(server, Action.DEVICE_EVENT, Action.SIGN_IN_OFFLINE)
+    rows = logged_events(server, Action.DEVICE_EVENT, Action.SIGN_IN_OFFLINE)
     return [json.loads(row.detail)["number"] for row in rows]
 
 
@@ -59,7 +59,7 @@ def test_events_go_on_record_in_order(any_server: Instance) -> None:
     device.event(user, EventKind.DENIED, at=NOW, method="tokencode", token=user.token_id, reason="wrong-passcode")
     device.offline_success(user, NOW + 30)
     assert device.upload(NOW + 60) == 2
-    refused, success = on_record(any_server, Action.DEVICE_EVENT, Action.SIGN_IN_OFFLINE)
+    refused, success = logged_events(any_server, Action.DEVICE_EVENT, Action.SIGN_IN_OFFLINE)
     assert (refused.action, refused.result, success.action, success.result) == (
         "device.event",
         "denied",
@@ -85,7 +85,7 @@ def test_s27_dropping_event_3_of_5_is_noticed(any_server: Instance) -> None:
     device = with_events(any_server, 5)
     first, second, _, fourth, fifth = device.events
     assert device.upload(NOW, [first, second, fourth, fifth]) == 5
-    (alarm,) = on_record(any_server, GAP)
+    (alarm,) = logged_events(any_server, GAP)
     assert json.loads(alarm.detail) == {"forked": False, "number": 4}
     assert alarm.device_id == device.device_id
 
@@ -94,7 +94,7 @@ def test_s27_dropping_event_3_of_5_is_noticed(any_server: Instance) -> None:
 def test_s27_any_event_that_is_missing_before_another_is_noticed(server: Instance, missing: int) -> None:
     device = with_events(server, 5)
     device.upload(NOW, [event for event in device.events if event.number != missing])
-    assert len(on_record(server, GAP)) == 1
+    assert len(logged_events(server, GAP)) == 1
 
 
 @pytest.mark.parametrize("member", ["previous", "reason", "number"])
@@ -104,7 +104,7 @@ def test_s27_an_event_that_was_made_anew_breaks_the_chain(server: Instance, memb
     other = {"previous": bytes(32).hex(), "reason": "another", "number": 7}[member]
     second = device.signed(replace(device.events[1], **{member: other}))  # type: ignore[arg-type] # one member
     device.upload(NOW, [device.events[0], second, device.events[2]])
-    assert GAP in [row.action for row in on_record(server, GAP)]
+    assert GAP in [row.action for row in logged_events(server, GAP)]
 
 
 def test_s27_a_fork_is_noticed_and_what_it_says_is_kept(any_server: Instance) -> None:
@@ -112,9 +112,9 @@ def test_s27_a_fork_is_noticed_and_what_it_says_is_kept(any_server: Instance) ->
     device.upload(NOW)
     other = device.signed(replace(device.events[1], reason="another story"))
     assert device.upload(NOW, [other]) == 2
-    (alarm,) = on_record(any_server, GAP)
+    (alarm,) = logged_events(any_server, GAP)
     assert json.loads(alarm.detail) == {"forked": True, "number": 2}
-    reasons = [json.loads(row.detail)["reason"] for row in on_record(any_server, Action.DEVICE_EVENT)]
+    reasons = [json.loads(row.detail)["reason"] for row in logged_events(any_server, Action.DEVICE_EVENT)]
     assert reasons == ["wrong-passcode", "wrong-passcode", "another story"]
 
 
@@ -124,7 +124,7 @@ def test_an_event_that_comes_late_does_not_set_the_chain_back(any_server: Instan
     device.upload(NOW, [first, third])
     device.upload(NOW, [second])
     assert device.upload(NOW, [fourth]) == 4
-    assert [json.loads(row.detail)["number"] for row in on_record(any_server, GAP)] == [3, 2]
+    assert [json.loads(row.detail)["number"] for row in logged_events(any_server, GAP)] == [3, 2]
 
 
 FORGERIES: list[Callable[[OfflineEvent], OfflineEvent]] = [
@@ -169,7 +169,7 @@ def test_an_event_of_a_kind_from_the_future_is_kept(any_server: Instance) -> Non
     user, device = a_user(any_server), a_device(any_server)
     device.event(user, "levitated" * 20)  # type: ignore[arg-type] # a later agent's
     assert device.upload(NOW) == 1
-    assert on_record(any_server, Action.DEVICE_EVENT)[0].result == ("levitated" * 4)[:32]
+    assert logged_events(any_server, Action.DEVICE_EVENT)[0].result == ("levitated" * 4)[:32]
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_a_device_that_never_had_the_token_uses_up_none_of_its_steps(server: Ins
     stranger.event(user, at=NOW, method="tokencode", token=user.token_id, step=user.step(NOW))
     stranger.upload(NOW)
     assert token_row(server, user.serial).last_step == 0
-    assert len(on_record(server, Action.ALARM_UNEXPECTED_SUCCESS)) == 1
+    assert len(logged_events(server, Action.ALARM_UNEXPECTED_SUCCESS)) == 1
     granted(submit(server, user, NOW))
 
 
@@ -264,7 +264,7 @@ def both_worlds(server: Instance, *, later: int = 0) -> tuple[User, Device]:
 @pytest.mark.parametrize("later", [0, 60])
 def test_a_step_used_online_and_offline_by_different_attempts_is_an_alarm(any_server: Instance, later: int) -> None:
     user, device = both_worlds(any_server, later=later)
-    (alarm,) = on_record(any_server, TWICE)
+    (alarm,) = logged_events(any_server, TWICE)
     assert (alarm.account_id, alarm.token_id, alarm.device_id) == (user.account_id, user.token_id, device.device_id)
     assert json.loads(alarm.detail) == {"step": user.step(NOW)}
     assert token_row(any_server, user.serial).last_step == user.step(NOW + later)
@@ -275,7 +275,7 @@ def test_two_devices_that_were_offline_with_one_code_are_an_alarm(server: Instan
     for device in (a_device(server), a_device(server)):
         device.offline_success(user, NOW)
         device.upload(NOW + 30)
-    assert len(on_record(server, TWICE)) == 1
+    assert len(logged_events(server, TWICE)) == 1
 
 
 def test_a_yes_that_did_not_arrive_is_the_same_attempt(server: Instance) -> None:
@@ -318,7 +318,7 @@ def test_s27_a_use_offline_is_matched_to_the_showing_before_it(server: Instance,
     user, device = holder
     show(server, user, now=NOW)
     offline_emergency(device, user, NOW + 60)
-    (used,) = on_record(server, Action.EMERGENCY_USED)
+    (used,) = logged_events(server, Action.EMERGENCY_USED)
     detail = json.loads(used.detail)
     assert (detail["operator"], detail["version"], detail["kind"]) == ("os:helpdesk", 1, "tokencode")
     assert alarms(server) == []
@@ -328,9 +328,9 @@ def test_s27_a_use_that_nobody_showed_is_an_alarm(server: Instance, holder: tupl
     user, device = holder
     offline_emergency(device, user, NOW + 60)
     show(server, user, now=NOW + 600)  # later
-    (alarm,) = on_record(server, UNSHOWN)
+    (alarm,) = logged_events(server, UNSHOWN)
     assert (alarm.token_id, alarm.device_id) == (user.token_id, device.device_id)
-    assert "operator" not in json.loads(on_record(server, Action.EMERGENCY_USED)[0].detail)
+    assert "operator" not in json.loads(logged_events(server, Action.EMERGENCY_USED)[0].detail)
 
 
 def test_a_device_whose_clock_is_a_little_behind_raises_no_alarm(server: Instance, holder: tuple[User, Device]) -> None:
@@ -361,7 +361,7 @@ def test_a_use_offline_makes_the_code_due(server: Instance, holder: tuple[User, 
     user, device = holder
     offline_emergency(device, user, NOW + 60)
     granted(device.sign_in(user, NOW + 90).outcome)
-    assert "emergency-tokencode" in [name.kind for name in device.refill(user, NOW + 90)]
+    assert "emergency-tokencode" in [name.kind for name in device.contact(user, NOW + 90)]
 
 
 def test_events_of_a_passcode_are_matched_too(server: Instance) -> None:
@@ -371,7 +371,7 @@ def test_events_of_a_passcode_are_matched_too(server: Instance) -> None:
     show(server, user, kind=CodeKind.PASSCODE)
     device.event(user, at=NOW + 60, method="emergency-passcode", version=1)
     device.upload(NOW + 60)
-    assert json.loads(on_record(server, Action.EMERGENCY_USED)[0].detail)["kind"] == "passcode"
+    assert json.loads(logged_events(server, Action.EMERGENCY_USED)[0].detail)["kind"] == "passcode"
     assert alarms(server) == []
 
 

@@ -32,7 +32,7 @@ from tests.builders import (
     a_filled_device,
     a_user,
     an_enrolment,
-    on_record,
+    logged_events,
     set_mail,
 )
 
@@ -63,7 +63,7 @@ def test_a_device_buries_no_notice_under_others(any_server: Instance) -> None:
         device.event(alice, method="emergency-tokencode", token=alice.token_id, version=1)
     device.upload(NOW)
     set_lost(any_server, ROOT, bob.serial, lost=True, now=NOW)
-    assert len(on_record(any_server, Action.EMERGENCY_USED)) == 60
+    assert len(logged_events(any_server, Action.EMERGENCY_USED)) == 60
     with any_server.database.read() as connection:
         rows = connection.execute(select(tables.outbox.c.kind, tables.outbox.c.body)).all()
     told = [row.body for row in rows if row.kind == Notice.CODE_USED]
@@ -87,7 +87,7 @@ def test_an_event_says_no_more_than_the_record_keeps(server: Instance, member: s
         else:
             with pytest.raises(BadInput):
                 device.upload(NOW, [event])
-    assert len(on_record(server, Action.DEVICE_EVENT)) == 1
+    assert len(logged_events(server, Action.DEVICE_EVENT)) == 1
 
 
 def test_a_device_that_calls_itself_by_another_one_s_id_hides_neither(server: Instance) -> None:
@@ -95,7 +95,7 @@ def test_a_device_that_calls_itself_by_another_one_s_id_hides_neither(server: In
     victim = a_filled_device(server, alice, "laptop")
     impostor = a_device_that_calls_itself(server, victim.device_id)
     impostor.sign_in(alice, NOW + 30)
-    impostor.refill(alice, NOW + 30)
+    impostor.contact(alice, NOW + 30)
     with server.database.read() as connection:
         assert get_device(connection, ROOT, victim.device_id, Permission.DEVICE_VIEW).id == victim.device_id
     for device in (victim, impostor):

@@ -111,7 +111,7 @@ def test_a_token_without_a_pin_is_sealed_without_one(server: Instance) -> None:
     day, code = fetched(device, user, "day", TODAY), fetched(device, user, "emergency-tokencode")
     assert (day.header.pin_salt, code.header.pin_salt) == (b"", b"")
     assert opened(day, user.typed(LATE + 30), LATE + 30).i == user.step(LATE + 30)
-    device.refill(user, LATE)
+    device.contact(user, LATE)
     assert opened(code, shown_code(server, user, now=LATE)).i == 0
 
 
@@ -172,7 +172,7 @@ def test_a_lifetime_edit_seals_the_emergency_units_anew_and_nothing_else(server:
     assert names == [("emergency-tokencode", 0), ("emergency-passcode", 0)]
     code = fetched(device, user, "emergency-tokencode", now=NOW)
     assert (code.header.version, code.header.not_after) == (1, NOW + 5 * DAY)
-    device.refill(user, NOW)
+    device.contact(user, NOW)
     assert device.sync_of(user, NOW).wanted == before.wanted
 
 

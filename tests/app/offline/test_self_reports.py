@@ -12,7 +12,18 @@ from sparekey.core.errors import BadInput, SparekeyError
 from sparekey.core.offline.self_report import LONGEST_EXEMPT, MOST_EXEMPT
 from sparekey.core.offline.units import Obstacle, Protection
 from sparekey.wire.agent_api import SyncRequest, UserSync
-from tests.builders import NOW, PIN, ROOT, Device, a_device, a_filled_device, a_user, edit_policy, granted, on_record
+from tests.builders import (
+    NOW,
+    PIN,
+    ROOT,
+    Device,
+    a_device,
+    a_filled_device,
+    a_user,
+    edit_policy,
+    granted,
+    logged_events,
+)
 
 HOUR = 3600
 SAID = (Action.DEVICE_PROTECTION, Action.DEVICE_EXEMPT)
@@ -51,12 +62,12 @@ def test_a_change_is_on_record_and_its_repetition_is_not(any_server: Instance) -
     device = a_device(any_server)
     for _ in range(2):
         contact(device, Protection.FILE)  # its first word changes nothing
-    assert on_record(any_server, *SAID) == []
+    assert logged_events(any_server, *SAID) == []
     for _ in range(2):
         contact(device, Protection.TPM, ("root",))
     contact(device, Protection.TPM_PIN_LOCK, ("root",))
     contact(device, Protection.TPM_PIN_LOCK, at=NOW + HOUR)
-    rows = on_record(any_server, *SAID)
+    rows = logged_events(any_server, *SAID)
     assert {(row.actor, row.device_id) for row in rows} == {(f"device:{device.device_id}", device.device_id)}
     assert [(row.action, json.loads(row.detail)) for row in rows] == [
         ("device.protection", {"before": "file", "after": "tpm", "hardware_bound": True}),
@@ -70,14 +81,14 @@ def test_a_tpm_that_an_older_agent_denies_is_a_change_too(any_server: Instance) 
     device = a_device(any_server)
     contact(device, "", hardware_bound=True)
     contact(device, "", hardware_bound=False)
-    assert len(on_record(any_server, Action.DEVICE_PROTECTION)) == 2
+    assert len(logged_events(any_server, Action.DEVICE_PROTECTION)) == 2
 
 
 def test_the_first_word_after_a_silence_is_on_record(any_server: Instance) -> None:
     device = a_device(any_server)
     for word in (Protection.TPM, "", Protection.TPM_PIN_LOCK, Protection.TPM_PIN_LOCK, "", Protection.TPM):
         contact(device, word, hardware_bound=True)
-    said = [json.loads(row.detail)["after"] for row in on_record(any_server, Action.DEVICE_PROTECTION)]
+    said = [json.loads(row.detail)["after"] for row in logged_events(any_server, Action.DEVICE_PROTECTION)]
     assert said == ["tpm", "", "tpm-pin-lock", "", "tpm"]  # the first: it was enrolled with a file
 
 
@@ -85,21 +96,21 @@ def test_exempt_accounts_that_change_all_the_time_are_on_record_once_an_hour(any
     device = a_device(any_server)
     for minute in range(60):
         contact(device, Protection.FILE, (f"account{minute % 2}",), at=NOW + 60 * minute)
-    assert exempt_on_record(any_server) == [["account0"]]
+    assert logged_exemptions(any_server) == [["account0"]]
     for _ in range(2):
         assert shown(device).exempt == ("account1",)  # as it says now
         contact(device, Protection.FILE, ("account1",), at=NOW + HOUR)
-    assert exempt_on_record(any_server) == [["account0"], ["account1"]]
+    assert logged_exemptions(any_server) == [["account0"], ["account1"]]
     contact(device, Protection.FILE, at=NOW + HOUR + 60)
     contact(device, Protection.FILE, ("account1",), at=NOW + 3 * HOUR)
-    assert exempt_on_record(any_server) == [["account0"], ["account1"]]
+    assert logged_exemptions(any_server) == [["account0"], ["account1"]]
     contact(device, Protection.FILE, at=NOW + 3 * HOUR)
-    assert exempt_on_record(any_server) == [["account0"], ["account1"], []]
+    assert logged_exemptions(any_server) == [["account0"], ["account1"], []]
     assert shown(device).exempt == ()
 
 
-def exempt_on_record(server: Instance) -> list[list[str]]:
-    return [json.loads(row.detail)["accounts"] for row in on_record(server, Action.DEVICE_EXEMPT)]
+def logged_exemptions(server: Instance) -> list[list[str]]:
+    return [json.loads(row.detail)["accounts"] for row in logged_events(server, Action.DEVICE_EXEMPT)]
 
 
 def test_what_is_wrong_in_form_changes_nothing(server: Instance) -> None:
@@ -119,7 +130,7 @@ def test_the_longest_list_fits_its_row(server: Instance, character: str) -> None
     names = tuple(f"{number:02}" + character * ((LONGEST_EXEMPT - 2) // size) for number in range(MOST_EXEMPT))
     contact(device, Protection.FILE, names)
     assert shown(device).exempt == names
-    assert len(on_record(server, Action.DEVICE_EXEMPT)) == 1
+    assert len(logged_events(server, Action.DEVICE_EXEMPT)) == 1
 
 
 def test_a_device_that_loses_its_tpm_keeps_nothing_from_that_contact_on(any_server: Instance) -> None:

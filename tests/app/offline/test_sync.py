@@ -88,7 +88,7 @@ def test_what_is_held_is_not_wanted_again(any_server: Instance) -> None:
     user = a_user(any_server, pin=PIN)
     device = a_filled_device(any_server, user)
     assert names(device.sync_of(user, NOW)) == [("day", TODAY + 1)]
-    assert device.refill(user, NOW) == []
+    assert device.contact(user, NOW) == []
     # The other day comes in its turn.
     after = device.sync_of(user, MIDNIGHT + 60)
     assert names(after) == [("day", TODAY + 1), ("day", TODAY + 2)]
@@ -297,7 +297,7 @@ def test_what_the_device_says_it_has_is_confirmed_and_what_it_lost_is_wanted_aga
 
 
 def device_after(device: Device, user: User) -> UserSync:
-    device.refill(user, NOW + 5)
+    device.contact(user, NOW + 5)
     return device.sync_of(user, NOW + 5)
 
 
@@ -333,7 +333,7 @@ def test_two_users_of_one_device_are_told_apart(any_server: Instance) -> None:
     alice, bob = a_user(any_server, pin=PIN), a_user(any_server, pin=PIN)
     for user in (alice, bob):
         granted(device.sign_in(user, NOW).outcome)
-        device.refill(user, NOW)
+        device.contact(user, NOW)
     clear_pin(any_server, ROOT, bob.serial, now=NOW)
     said = {each.user: each for each in device.sync(NOW)}
     assert (kept(said[alice.account_id]), kept(said[bob.account_id])) == (EVERYTHING, ["emergency-passcode"])

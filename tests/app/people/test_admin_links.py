@@ -23,7 +23,7 @@ from sparekey.secret import Secret
 from tests.app.administrators import an_administrator
 from tests.app.sessions.test_passkeys import signed_in
 from tests.authenticators import PLACE, Authenticator
-from tests.builders import NOW, PIN, ROOT, a_user, on_record, submit
+from tests.builders import NOW, PIN, ROOT, a_user, logged_events, submit
 
 LATER = NOW + 60
 GONE = "not valid, was already used, or has expired"
@@ -44,7 +44,7 @@ def test_a_new_user_with_a_passkey_becomes_the_first_super_administrator(any_ser
     assert opened.outcome.login == "carol"
     (held,) = roles.list_grants(any_server, ROOT).items
     assert (held.role, held.holder, held.domain) == (SUPER_ADMINISTRATOR, "carol", TOP_DOMAIN)
-    made, used = on_record(any_server, Action.ADMIN_LINK_MADE, Action.ADMIN_LINK_USED)
+    made, used = logged_events(any_server, Action.ADMIN_LINK_MADE, Action.ADMIN_LINK_USED)
     assert (made.actor, used.actor.partition(":")[0], used.account_id) == (
         "os:root",
         "link",

@@ -19,7 +19,7 @@ from sparekey.core.permissions import PREDEFINED, SUPER_ADMINISTRATOR, Actor, Pe
 from sparekey.storage import tables
 from sparekey.storage.people.roles import insert_grant, insert_role
 from tests.app import administrators
-from tests.builders import NOW, PIN, ROOT, a_token, a_user, on_record
+from tests.builders import NOW, PIN, ROOT, a_token, a_user, logged_events
 
 USER = HolderKind.USER
 
@@ -47,7 +47,7 @@ def test_a_role_of_ones_own(any_server: Instance) -> None:
     roles.revoke(any_server, ROOT, "night desk", USER, login, TOP_DOMAIN, now=NOW)
     roles.remove_role(any_server, ROOT, "night desk", now=NOW)
     assert [each.name for each in roles.list_roles(any_server, ROOT)] == [*PREDEFINED]
-    recorded = on_record(
+    events = logged_events(
         any_server,
         Action.ROLE_ADDED,
         Action.ROLE_GRANTED,
@@ -55,14 +55,14 @@ def test_a_role_of_ones_own(any_server: Instance) -> None:
         Action.ROLE_REVOKED,
         Action.ROLE_REMOVED,
     )
-    assert [row.action for row in recorded] == [
+    assert [row.action for row in events] == [
         "role.added",
         "role.granted",
         "role.changed",
         "role.revoked",
         "role.removed",
     ]
-    assert recorded[1].account_id == recorded[3].account_id == actor.account_id
+    assert events[1].account_id == events[3].account_id == actor.account_id
 
 
 def test_a_list_of_very_many_grants_says_that_it_is_cut(server: Instance) -> None:

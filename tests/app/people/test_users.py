@@ -27,7 +27,7 @@ from tests.builders import (
     a_user,
     account_row,
     denied,
-    on_record,
+    logged_events,
     submit,
 )
 
@@ -48,8 +48,8 @@ def test_a_user_is_edited(any_server: Instance) -> None:
     view = users.edit_user(any_server, ROOT, user.login, UserEdit(mail="", expires_at=NEVER), now=NOW)
     assert (view.name, view.mail, view.expires_at) == ("Alice Example", "", None)
     assert users.show_user(any_server, ROOT, user.login) == view
-    assert [row.account_id for row in on_record(any_server, Action.USER_CHANGED)] == [user.account_id] * 2
-    assert "example.org" not in on_record(any_server, Action.USER_CHANGED)[0].detail
+    assert [row.account_id for row in logged_events(any_server, Action.USER_CHANGED)] == [user.account_id] * 2
+    assert "example.org" not in logged_events(any_server, Action.USER_CHANGED)[0].detail
 
 
 def test_another_end_makes_offline_data_anew(server: Instance) -> None:
@@ -90,13 +90,13 @@ def test_a_user_may_have_an_end_from_the_beginning(any_server: Instance) -> None
 def test_what_was_not_locked_is_not_unlocked(any_server: Instance) -> None:
     user = a_user(any_server)
     assert users.unlock(any_server, ROOT, user.login, now=NOW) is False
-    assert on_record(any_server, Action.ACCOUNT_UNLOCKED) == []
+    assert logged_events(any_server, Action.ACCOUNT_UNLOCKED) == []
     denied(submit(any_server, user, NOW, user.wrong(NOW)))
     assert account_row(any_server, user.login).failures == 1
     assert users.unlock(any_server, ROOT, user.login, now=NOW) is True  # failures in a row, too, though no lock yet
     assert account_row(any_server, user.login).failures == 0
     assert users.unlock(any_server, ROOT, user.login, now=NOW) is False
-    (unlocked,) = on_record(any_server, Action.ACCOUNT_UNLOCKED)
+    (unlocked,) = logged_events(any_server, Action.ACCOUNT_UNLOCKED)
     assert unlocked.account_id == user.account_id
 
 
@@ -109,7 +109,7 @@ def test_a_user_who_is_moved_is_under_the_new_policies(server: Instance) -> None
     assert generation(server, user.account_id) == before + 1
     users.move_user(server, ROOT, user.login, "Bern", now=NOW)  # nothing to do
     assert generation(server, user.account_id) == before + 1
-    (moved,) = on_record(server, Action.USER_MOVED)
+    (moved,) = logged_events(server, Action.USER_MOVED)
     assert '"before":"SystemDomain"' in moved.detail
 
 
@@ -158,9 +158,9 @@ def test_users_are_imported(any_server: Instance, dry_run: bool) -> None:
     assert (found["anna"].mail, found["anna"].expires_at) == ("anna@example.org", 1_830_211_200)
     assert found["fritz"].name == "Fritz, the second"
     assert account_row(any_server, "taken").id == taken.account_id
-    (whole,) = on_record(any_server, Action.USERS_IMPORTED)
+    (whole,) = logged_events(any_server, Action.USERS_IMPORTED)
     assert whole.detail == '{"added":3,"refused":7}'
-    assert len(on_record(any_server, Action.USER_ADDED)) == 4
+    assert len(logged_events(any_server, Action.USER_ADDED)) == 4
 
 
 def test_a_user_of_a_file_signs_in_like_any_other(server: Instance) -> None:
@@ -248,7 +248,7 @@ def test_a_domain_is_moved_with_what_is_below_it(any_server: Instance) -> None:
     # scopes follow; policies, which are not inherited, stay: no offline data are replaced
     assert users.show_user(any_server, actor_again(any_server, administrator), user.login).domain == "Bern"
     assert generation(any_server, user.account_id) == before
-    (moved,) = on_record(any_server, Action.DOMAIN_MOVED)
+    (moved,) = logged_events(any_server, Action.DOMAIN_MOVED)
     assert moved.detail == '{"before":"SystemDomain","name":"Sales","parent":"Support"}'
 
 

@@ -17,7 +17,7 @@ from sparekey.core.policy.effects import Extent
 from sparekey.core.policy.kinds import PolicyKind
 from tests.app.administrators import an_administrator
 from tests.app.test_changes_at_once import ROUNDS, at_once
-from tests.builders import NOW, ROOT, Device, User, a_device, a_user, granted, on_record
+from tests.builders import NOW, ROOT, Device, User, a_device, a_user, granted, logged_events
 
 OFFLINE = PolicyKind.OFFLINE
 Change = Callable[..., object]
@@ -64,7 +64,7 @@ def test_each_change_that_discards_is_confirmed_and_renews(
     assert (device.sync_of(user, NOW).generation, list_domains(any_server, ROOT)) == (generation, assigned)
     change(any_server, ROOT, OFFLINE, *arguments, confirmed=True, now=NOW)
     assert device.sync_of(user, NOW).generation == generation + 1
-    (*_, row) = on_record(
+    (*_, row) = logged_events(
         any_server, Action.POLICY_SET, Action.POLICY_ASSIGNED, Action.POLICY_REMOVED, Action.POLICY_DEFAULT
     )
     assert json.loads(row.detail)["regenerated"] == 1
@@ -89,7 +89,7 @@ def test_an_assignment_with_another_lifetime_gives_codes_another_end(
     longer = {"protection_level": "light", "days": "2", "emergency_lifetime": "60"}
     policies.add_policy(any_server, ROOT, OFFLINE, "Longer", longer, now=NOW)
     policies.set_fields(any_server, ROOT, OFFLINE, DEFAULT_POLICY, {"emergency_lifetime": "60"}, now=NOW)
-    device.refill(user, NOW)
+    device.contact(user, NOW)
     assert {name.kind for name in device.sync_of(user, NOW).wanted} == {"day"}
     policies.assign_policy(any_server, ROOT, OFFLINE, "Longer", "Sales", now=NOW)
     assert {"emergency-tokencode", "emergency-passcode"} < {name.kind for name in device.sync_of(user, NOW).wanted}
@@ -106,7 +106,7 @@ def test_any_policy_becomes_the_default_of_its_kind(any_server: Instance, kind: 
     assert defaults == {"Default": False, "Other": True}
     in_force = {name: show_domain(any_server, ROOT, name).policies[kind] for name in (TOP_DOMAIN, "Sales")}
     assert in_force == {TOP_DOMAIN: "Other", "Sales": DEFAULT_POLICY}
-    (row,) = on_record(any_server, Action.POLICY_DEFAULT)
+    (row,) = logged_events(any_server, Action.POLICY_DEFAULT)
     details = json.loads(row.detail)
     assert (details["kind"], details["name"], details["before"]) == (kind, "Other", DEFAULT_POLICY)
     with pytest.raises(Conflict, match="already"):

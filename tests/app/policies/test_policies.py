@@ -19,7 +19,18 @@ from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import BadInput, ConfirmationNeeded, Conflict, NotAllowed, NotFound
 from sparekey.core.policy.kinds import PolicyKind
 from sparekey.core.policy.offline import FIELDS, OfflinePolicy, ProtectionLevel, ServerDown
-from tests.builders import NOW, ROOT, Device, User, a_device, a_filled_device, a_user, edit_policy, granted, on_record
+from tests.builders import (
+    NOW,
+    ROOT,
+    Device,
+    User,
+    a_device,
+    a_filled_device,
+    a_user,
+    edit_policy,
+    granted,
+    logged_events,
+)
 
 # One value of each field that is not its default, as a person writes it.
 OTHER = {
@@ -132,7 +143,7 @@ def test_removing_a_policy_puts_its_domains_back_on_the_default(any_server: Inst
         remove_policy(any_server, ROOT, PolicyKind.OFFLINE, DEFAULT_POLICY, now=NOW)
     with pytest.raises(NotFound):
         remove_policy(any_server, ROOT, PolicyKind.OFFLINE, "Strict", now=NOW)
-    actions = [row.action for row in on_record(any_server, Action.POLICY_ADDED, Action.POLICY_ASSIGNED)]
+    actions = [row.action for row in logged_events(any_server, Action.POLICY_ADDED, Action.POLICY_ASSIGNED)]
     assert actions == ["policy.added", "policy.assigned"]
 
 

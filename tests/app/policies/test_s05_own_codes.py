@@ -17,7 +17,7 @@ from sparekey.core.errors import ConfirmationNeeded
 from sparekey.core.policy.kinds import PolicyKind
 from tests.app.self_service.test_emergency_access import DAYS, LATER, a_passkey, has_codes, held, signed_in
 from tests.app.test_changes_at_once import ROUNDS, at_once
-from tests.builders import CALLED_BACK, NOW, PIN, ROOT, User, a_user, edit_policy, on_record
+from tests.builders import CALLED_BACK, NOW, PIN, ROOT, User, a_user, edit_policy, logged_events
 
 TOKEN = PolicyKind.TOKEN
 OFF = {"own_emergency_days": "0"}
@@ -52,7 +52,7 @@ def test_s05_codes_end_when_policy_leaves_them_to_the_help_desk(any_server: Inst
     assert has_codes(any_server, alice)
     CHANGES[name](any_server, True)
     assert not has_codes(any_server, alice)
-    (row,) = on_record(any_server, Action.EMERGENCY_ENDED)
+    (row,) = logged_events(any_server, Action.EMERGENCY_ENDED)
     assert (row.account_id, row.token_id) == (alice.account_id, alice.token_id)
     assert "help desk" in json.loads(row.detail)["why"]
 

@@ -28,7 +28,7 @@ from tests.builders import (
     account_row,
     denied,
     edit_policy,
-    on_record,
+    logged_events,
     submit,
 )
 
@@ -194,7 +194,7 @@ def test_several_users_at_once(any_server: Instance) -> None:
     users.set_enabled(any_server, ROOT, "bob", enabled=False, now=NOW)
     changed = users.set_enabled_at_once(any_server, ROOT, logins, enabled=False, now=NOW)
     assert changed == ["alice", "carol"]
-    assert len(on_record(any_server, Action.USER_DISABLED)) == 3
+    assert len(logged_events(any_server, Action.USER_DISABLED)) == 3
     assert users.set_enabled_at_once(any_server, ROOT, logins, enabled=True, now=NOW) == ["alice", "bob", "carol"]
     assert users.unlock_at_once(any_server, ROOT, logins, now=NOW) == []
     with pytest.raises(BadInput, match="more than 200"):
@@ -220,7 +220,7 @@ def test_two_tokens_on_one_device(server: Instance) -> None:
     device = a_device(server, "laptop")
     other = a_token(server, user.login, user.account_id, pin=PIN)
     device.sign_in(user, NOW)
-    device.refill(user, NOW)
+    device.contact(user, NOW)
     found = seen(server, user.login)
     assert {token.serial for token in found.tokens} == {user.serial, other.serial}
     assert {each.serial for each in found.devices[0].opens} == {user.serial, ""}

@@ -40,7 +40,7 @@ from tests.builders import (
     denied,
     edit_policy,
     granted,
-    on_record,
+    logged_events,
     set_end,
     set_mail,
     submit,
@@ -105,10 +105,10 @@ def test_a_set_of_codes_takes_the_place_of_the_token_until_it_turns_up(server: I
     assert granted(submit(server, alice, LATER, first)).method is Method.ONLINE_EMERGENCY
     assert isinstance(submit(server, alice, LATER, first), Denied)
     assert isinstance(submit(server, alice, LATER, given.codes[2]), Denied)  # without the PIN
-    (row,) = on_record(server, Action.EMERGENCY_TEMPORARY)
+    (row,) = logged_events(server, Action.EMERGENCY_TEMPORARY)
     assert (row.actor, row.account_id, row.token_id) == (f"user:{alice.account_id}", alice.account_id, alice.token_id)
     assert json.loads(row.detail)["caller"] == "the user themself, at self-service"
-    assert given.codes[0].reveal() not in json.dumps([each.detail for each in on_record(server)])
+    assert given.codes[0].reveal() not in json.dumps([each.detail for each in logged_events(server)])
     tokens.set_lost(server, ROOT, alice.serial, lost=False, now=LATER)
     granted(submit(server, alice, LATER + 30))
     assert not has_codes(server, alice)

@@ -29,7 +29,7 @@ from tests.builders import (
     account_row,
     an_instance,
     granted,
-    on_record,
+    logged_events,
     shown_code,
     submit,
 )
@@ -106,11 +106,11 @@ def test_s85_a_database_of_the_first_release_keeps_everything(seeded: tuple[Inst
     assert upgrade_database(empty, ROOT, NOW) == Upgrade(FIRST, schema.head())
     schema.verify_current(empty.engine)
     upgraded = Instance("one", empty, instance.keystore, instance.vault, instance.ca_certificate)
-    (recorded,) = on_record(upgraded, Action.SERVER_UPGRADED)
-    assert recorded.detail == f'{{"after":"{schema.head()}","before":"{FIRST}"}}'
+    (upgrade,) = logged_events(upgraded, Action.SERVER_UPGRADED)
+    assert upgrade.detail == f'{{"after":"{schema.head()}","before":"{FIRST}"}}'
     with empty.read() as connection:
         after = rows_of(connection, then)
-    after["audit"] = [row for row in after["audit"] if row[0] != recorded.id]
+    after["audit"] = [row for row in after["audit"] if row[0] != upgrade.id]
     assert after == before
 
     # and it works: people sign in, under the policies that a new server has

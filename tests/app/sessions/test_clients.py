@@ -20,7 +20,7 @@ from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import BadInput, Conflict, NotFound
 from sparekey.core.reasons import Reason
 from sparekey.secret import Secret
-from tests.builders import NOW, ROOT, a_user, denied, granted, on_record, submit
+from tests.builders import NOW, ROOT, a_user, denied, granted, logged_events, submit
 
 HERE = "192.0.2.7"
 
@@ -30,7 +30,7 @@ def test_a_key_opens_its_door(any_server: Instance) -> None:
     interface = find_client_interface(any_server, key, HERE, NOW)
     assert interface is not None
     granted(submit(any_server, a_user(any_server), NOW, interface=interface))
-    (row,) = on_record(any_server, Action.SIGN_IN_GRANTED)
+    (row,) = logged_events(any_server, Action.SIGN_IN_GRANTED)
     assert row.actor == interface.actor
     assert row.actor.startswith("client:")
     (view,) = list_clients(any_server, ROOT)
@@ -48,7 +48,7 @@ def test_s65_the_key_is_random_and_kept_as_a_hash_only(any_server: Instance) -> 
     assert first != second
     assert first.startswith(KEY_PREFIX)
     assert len(first) - len(KEY_PREFIX) >= 43  # 256 bits
-    assert first not in repr(on_record(any_server, Action.CLIENT_ADDED)) + repr(list_clients(any_server, ROOT))
+    assert first not in repr(logged_events(any_server, Action.CLIENT_ADDED)) + repr(list_clients(any_server, ROOT))
     with any_server.database.read() as connection:
         rows = connection.exec_driver_sql("SELECT * FROM api_client").all()
     values = [value for row in rows for value in row]
@@ -116,7 +116,7 @@ def test_a_revoked_key_opens_nothing_and_stays_revoked(any_server: Instance) -> 
     revoke_client(any_server, ROOT, "web", now=NOW + 2)
     assert find_client_interface(any_server, key, HERE, NOW + 1) is None
     assert list_clients(any_server, ROOT)[0].revoked_at == NOW + 1
-    assert on_record(any_server, Action.CLIENT_REVOKED)
+    assert logged_events(any_server, Action.CLIENT_REVOKED)
 
 
 def test_names(server: Instance) -> None:

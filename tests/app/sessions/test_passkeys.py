@@ -38,7 +38,20 @@ from sparekey.secret import Secret
 from sparekey.storage.tables import passkey_challenge
 from tests.app.administrators import actor_again, an_administrator
 from tests.authenticators import PLACE, Authenticator, challenge_of
-from tests.builders import CALLED_BACK, DAY, NOW, PIN, ROOT, User, a_device, a_user, granted, on_record, set_end, submit
+from tests.builders import (
+    CALLED_BACK,
+    DAY,
+    NOW,
+    PIN,
+    ROOT,
+    User,
+    a_device,
+    a_user,
+    granted,
+    logged_events,
+    set_end,
+    submit,
+)
 
 BROWSER, ADDRESS, LATER = Secret("cookie of a browser"), "192.0.2.7", NOW + 60
 
@@ -95,7 +108,7 @@ def test_a_passkey_opens_a_session_as_pin_and_tokencode_do(any_server: Instance)
     session = find_session(any_server, opened.token, LATER)
     assert session is not None
     assert (session.login, session.is_fresh(LATER)) == (chief.login, True)
-    (row,) = on_record(any_server, Action.SIGN_IN_GRANTED)[-1:]
+    (row,) = logged_events(any_server, Action.SIGN_IN_GRANTED)[-1:]
     assert (row.actor, row.account_id, json.loads(row.detail)["method"]) == (
         f"rest:{ADDRESS}",
         chief.account_id,
@@ -205,7 +218,7 @@ def test_s05_a_passkey_lets_nobody_in_whom_no_door_lets_in(any_server: Instance,
     key, (close, reason) = a_passkey(any_server, chief), CLOSED[how]
     close(any_server, chief)
     assert refusal(signed_in(any_server, key)) is reason
-    assert on_record(any_server, Action.SIGN_IN_DENIED)[-1].result == reason
+    assert logged_events(any_server, Action.SIGN_IN_DENIED)[-1].result == reason
 
 
 def _unverified(key: Authenticator) -> None:
@@ -254,7 +267,7 @@ def test_a_passkey_whose_count_does_not_rise_is_refused_and_an_alarm(server: Ins
     assert signed_in(server, key).token.reveal()
     key.count = 0  # a copy from before
     assert refusal(signed_in(server, key)) is Reason.PASSKEY_COPIED
-    (alarm,) = on_record(server, Action.ALARM_PASSKEY_COPIED)
+    (alarm,) = logged_events(server, Action.ALARM_PASSKEY_COPIED)
     assert alarm.account_id == chief.account_id
     assert signed_in(server, key).token.reveal()
 
@@ -328,7 +341,7 @@ def test_a_passkey_is_added_once_within_the_session_that_asked(server: Instance)
     with pytest.raises(Conflict, match="already exists"):
         passkeys.add_passkey(server, PLACE, session, "key", again, NOW)
     assert [each.passkey for each in passkeys.own_passkeys(server, session)] == [added.passkey]
-    assert [row.action for row in on_record(server, Action.PASSKEY_ADDED)] == ["passkey.added"]
+    assert [row.action for row in logged_events(server, Action.PASSKEY_ADDED)] == ["passkey.added"]
 
 
 def test_a_passkey_without_user_verification_is_not_taken(server: Instance) -> None:

@@ -37,7 +37,7 @@ from tests.builders import (
     a_user,
     edit_policy,
     granted,
-    on_record,
+    logged_events,
     submit,
     token_row,
 )
@@ -142,7 +142,7 @@ def test_s28_a_token_is_not_set_right_in_a_session_that_the_report_has_ended(vic
             now=LATER,
         )
     assert token_row(victim.server, victim.user.serial).last_step == before
-    assert on_record(victim.server, Action.TOKEN_RESYNCED) == []
+    assert logged_events(victim.server, Action.TOKEN_RESYNCED) == []
 
 
 EFFECTS: dict[str, Callable[[Victim], object]] = {
@@ -158,10 +158,10 @@ EFFECTS: dict[str, Callable[[Victim], object]] = {
 def test_s28_nothing_is_done_in_a_session_that_has_ended(victim: Victim, what: str) -> None:
     with victim.server.database.write() as connection:
         admin_sessions.delete_of_account(connection, victim.user.account_id)
-    recorded = on_record(victim.server)
+    before = logged_events(victim.server)
     with pytest.raises(NotAllowed, match="has ended"):
         EFFECTS[what](victim)
-    assert on_record(victim.server) == recorded
+    assert logged_events(victim.server) == before
 
 
 def _everything_at_once(it: Victim) -> None:

@@ -36,7 +36,7 @@ from tests.builders import (
     account_row,
     denied,
     granted,
-    on_record,
+    logged_events,
     set_end,
     shown_code,
     submit,
@@ -84,7 +84,7 @@ def test_a_cleared_pin_is_chosen_anew_by_its_user(any_server: Instance) -> None:
     assert reason(submit(any_server, renewed, NOW, Secret(NEW_PIN + code))) is Reason.ALREADY_USED
     granted(submit(any_server, renewed, NEXT))
     assert reason(submit(any_server, user, NEXT + 30)) is Reason.WRONG_PASSCODE
-    (row,) = on_record(any_server, Action.TOKEN_PIN_SET)[-1:]
+    (row,) = logged_events(any_server, Action.TOKEN_PIN_SET)[-1:]
     assert (row.actor, '"by":"the user"' in row.detail) == (REST.actor, True)
 
 
@@ -95,7 +95,7 @@ def test_s05_without_a_pin_the_tokencode_alone_lets_nobody_in(any_server: Instan
         verdict = begin(any_server, user, now, user.totp.code(user.step(now)))
         asked(verdict, ChallengeKind.NEW_PIN)
         assert not isinstance(reply(any_server, user, verdict, "", now).outcome, Granted)
-    assert not on_record(any_server, Action.SIGN_IN_GRANTED)
+    assert not logged_events(any_server, Action.SIGN_IN_GRANTED)
 
 
 def test_a_pin_that_an_administrator_set_for_once_is_changed_by_its_user(server: Instance) -> None:
@@ -129,7 +129,7 @@ def test_after_an_emergency_code_too_a_pin_that_has_to_be_changed_is_asked_for(
     row = token_row(any_server, user.serial)
     assert (row.pin_must_change, row.lost) == (False, True)
     # Used once, logged once; the access stays, because the token is still away.
-    assert len(on_record(any_server, Action.EMERGENCY_USED)) == 1
+    assert len(logged_events(any_server, Action.EMERGENCY_USED)) == 1
     again = begin(any_server, user, typed=NEW_PIN + code).outcome
     assert isinstance(again, Denied if code_kind == "one-time" else Granted)
 
@@ -252,7 +252,7 @@ def test_s06_a_wrong_next_tokencode_counts_and_locks_at_the_limit(any_server: In
         assert reason(wrong.outcome) is Reason.WRONG_PASSCODE
         assert failures(any_server, user) == expected
     assert account_row(any_server, user.login).locked_at == NOW
-    assert on_record(any_server, Action.ACCOUNT_LOCKED)
+    assert logged_events(any_server, Action.ACCOUNT_LOCKED)
     assert reason(submit(any_server, user, NEXT)) is Reason.LOCKED
 
 
@@ -439,7 +439,7 @@ def test_on_a_device_the_key_comes_with_the_last_answer(any_server: Instance) ->
     done = device.answer(user, second.reply_to, NEW_PIN, NOW)
     granted(done.outcome)
     assert done.key.check
-    assert {row.device_id for row in on_record(any_server, Action.SIGN_IN_GRANTED)} == {device.device_id}
+    assert {row.device_id for row in logged_events(any_server, Action.SIGN_IN_GRANTED)} == {device.device_id}
 
 
 def test_an_event_token_is_made_and_presses_on(any_server: Instance) -> None:

@@ -28,7 +28,7 @@ from tests.builders import (
     denied,
     edit_policy,
     granted,
-    on_record,
+    logged_events,
     submit,
 )
 from tests.challenges import asked, begin
@@ -81,7 +81,7 @@ def test_s06_all_doors_and_methods_count_together_under_it(sales: Instance) -> N
     wrong = Secret("000000")
     assert resync(sales, ROOT, user.serial, wrong, wrong, now=NOW).refused is Reason.WRONG_PASSCODE
     assert locked(sales, user)
-    assert len(on_record(sales, Action.ACCOUNT_LOCKED)) == 1
+    assert len(logged_events(sales, Action.ACCOUNT_LOCKED)) == 1
 
 
 @pytest.mark.parametrize(("gap", "locks"), [(599, True), (600, False)])

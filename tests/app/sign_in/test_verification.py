@@ -28,7 +28,7 @@ from tests.builders import (
     account_row,
     denied,
     granted,
-    on_record,
+    logged_events,
     set_end,
     submit,
     token_row,
@@ -40,7 +40,7 @@ def test_a_success_uses_up_its_step_and_is_on_record(any_server: Instance) -> No
     outcome = granted(submit(any_server, user, NOW))
     assert (outcome.method, outcome.token_id, outcome.step) == (Method.TOKENCODE, user.token_id, user.step(NOW))
     assert token_row(any_server, user.serial).last_step == user.step(NOW)
-    (row,) = on_record(any_server, Action.SIGN_IN_GRANTED)
+    (row,) = logged_events(any_server, Action.SIGN_IN_GRANTED)
     assert (row.actor, row.account_id, row.token_id, row.at) == (
         REST.actor,
         user.account_id,
@@ -55,7 +55,7 @@ def test_each_refusal_is_on_record_with_its_reason_and_without_what_was_typed(an
     submit(any_server, user, NOW, Secret("31337-secret"))
     submit(any_server, user, NOW, user.wrong(NOW))
     sign_in(any_server, REST, "nobody-of-that-name", Secret("123456"), NOW)
-    rows = on_record(any_server, Action.SIGN_IN_DENIED)
+    rows = logged_events(any_server, Action.SIGN_IN_DENIED)
     assert [row.result for row in rows] == ["not-a-passcode", "wrong-passcode", "unknown-user"]
     assert [row.account_id for row in rows] == [user.account_id, user.account_id, None]
     everything = repr(rows)
@@ -70,7 +70,7 @@ def test_five_wrong_passcodes_lock_and_the_lock_is_on_record_once(any_server: In
         submit(any_server, user, NOW, user.wrong(NOW))
     row = account_row(any_server, user.login)
     assert (row.failures, row.locked_at) == (5, NOW)
-    assert len(on_record(any_server, Action.ACCOUNT_LOCKED)) == 1
+    assert len(logged_events(any_server, Action.ACCOUNT_LOCKED)) == 1
     assert denied(submit(any_server, user, NOW)).reason is Reason.LOCKED
     assert token_row(any_server, user.serial).last_step == 0
 
@@ -204,5 +204,5 @@ def test_a_device_is_a_door_like_any_other(any_server: Instance) -> None:
     refused = device.sign_in(user, NOW)
     assert denied(refused.outcome).reason is Reason.ALREADY_USED
     assert refused.key.offline_key is None
-    (row,) = on_record(any_server, Action.SIGN_IN_GRANTED)
+    (row,) = logged_events(any_server, Action.SIGN_IN_GRANTED)
     assert (row.actor, row.device_id) == (f"device:{device.device_id}", device.device_id)

@@ -12,7 +12,7 @@ from sparekey.core.permissions import Actor, Grant, Permission
 from sparekey.secret import Secret
 from sparekey.storage import tables
 from sparekey.storage.people import domains
-from tests.builders import NOW, ROOT, on_record, token_row
+from tests.builders import NOW, ROOT, logged_events, token_row
 from tools.token_files import csv_file, pskc_file, sdtid_file, tokens
 
 SEED = "3132333435363738393031323334353637383930"
@@ -101,21 +101,21 @@ def test_what_is_refused_is_reported_in_order_and_the_rest_is_imported(server: I
 
 def test_the_import_and_each_of_its_tokens_are_on_record(server: Instance) -> None:
     imported(server, csv_file(tokens(3)) + b"bad,totp,x,\n")
-    added = on_record(server, Action.TOKEN_ADDED)
+    added = logged_events(server, Action.TOKEN_ADDED)
     assert [row.token_id for row in added] == [token_row(server, each.serial).id for each in tokens(3)]
     assert {row.actor for row in added} == {ROOT.name}
-    (summary,) = on_record(server, Action.TOKEN_IMPORTED)
+    (summary,) = logged_events(server, Action.TOKEN_IMPORTED)
     assert summary.detail == f'{{"added":3,"domain":"{TOP_DOMAIN}","kind":"csv","refused":1}}'
 
 
 def test_a_dry_run_says_the_same_and_does_nothing(server: Instance) -> None:
     data = csv_file(tokens(3)) + b"bad,totp,x,\n"
     imported(server, csv_file(tokens(1)))
-    before = on_record(server, Action.TOKEN_ADDED, Action.TOKEN_IMPORTED)
+    before = logged_events(server, Action.TOKEN_ADDED, Action.TOKEN_IMPORTED)
     told = imported(server, data, dry_run=True)
     assert (told.added, len(told.refusals), told.dry_run) == (2, 2, True)
     assert count_of(server) == 1
-    assert on_record(server, Action.TOKEN_ADDED, Action.TOKEN_IMPORTED) == before
+    assert logged_events(server, Action.TOKEN_ADDED, Action.TOKEN_IMPORTED) == before
     done = imported(server, data)
     assert (done.added, done.refusals) == (told.added, told.refusals)
 
@@ -169,4 +169,4 @@ def test_a_file_that_is_wrong_as_a_whole_imports_nothing(server: Instance) -> No
     with pytest.raises(BadInput):
         imported(server, pskc_file(tokens(3))[:-20])
     assert count_of(server) == 0
-    assert on_record(server, Action.TOKEN_ADDED, Action.TOKEN_IMPORTED) == []
+    assert logged_events(server, Action.TOKEN_ADDED, Action.TOKEN_IMPORTED) == []

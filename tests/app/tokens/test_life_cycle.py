@@ -37,7 +37,7 @@ from tests.builders import (
     account_row,
     denied,
     granted,
-    on_record,
+    logged_events,
     set_end,
     shown_code,
     submit,
@@ -71,7 +71,7 @@ def test_an_imported_token_works_for_whom_it_is_assigned_to(any_server: Instance
     view = show_token(any_server, ROOT, token.serial)
     assert (view.login, view.enabled, view.domain) == ("alice", True, "SystemDomain")
     granted(submit(any_server, owner_of(any_server, "alice", token), NOW))
-    (row,) = on_record(any_server, Action.TOKEN_ASSIGNED)
+    (row,) = logged_events(any_server, Action.TOKEN_ASSIGNED)
     assert row.token_id == token_row(any_server, token.serial).id
 
 
@@ -189,7 +189,7 @@ def test_its_emergency_codes_end_with_it(any_server: Instance) -> None:
     again = with_values(user, pin=NEW_PIN)
     assert reason(any_server, again, NEXT, Secret(NEW_PIN + code)) is Reason.WRONG_PASSCODE
     granted(device.sign_in(again, NEXT).outcome)
-    device.refill(again, NEXT)
+    device.contact(again, NEXT)
     assert shown_code(any_server, again, now=NEXT) != code
 
 
@@ -202,7 +202,7 @@ def test_its_online_emergency_access_ends_with_it(any_server: Instance) -> None:
     assign(any_server, ROOT, user.serial, user.login, now=NOW)
     set_pin(any_server, ROOT, user.serial, Secret(PIN), now=NOW)
     denied(submit(any_server, user, NOW, code))
-    assert on_record(any_server, Action.EMERGENCY_ENDED)
+    assert logged_events(any_server, Action.EMERGENCY_ENDED)
     assert given.kind is EmergencyKind.FIXED
 
 
@@ -226,7 +226,7 @@ def test_another_token_takes_its_place_and_the_pin_stays(any_server: Instance) -
     assert generation(said) > before
     assert {kept.token for kept in said.keep if kept.token} == {heir.token_id}
     assert show_token(any_server, ROOT, user.serial).login is None
-    (row,) = on_record(any_server, Action.TOKEN_REPLACED)
+    (row,) = logged_events(any_server, Action.TOKEN_REPLACED)
     assert f'"by":"{token.serial}"' in row.detail
 
 
@@ -301,7 +301,7 @@ def test_a_token_that_nobody_has_is_removed_with_everything_of_it(any_server: In
                 assert connection.execute(query).scalar_one() == 0, table.name
     assert reason(any_server, user, NEXT) is Reason.NO_TOKEN
     assert [kept for kept in device.sync_of(user, NEXT).keep if kept.token] == []
-    (row,) = on_record(any_server, Action.TOKEN_REMOVED)
+    (row,) = logged_events(any_server, Action.TOKEN_REMOVED)
     assert row.token_id == user.token_id
 
 
@@ -328,7 +328,7 @@ def test_s05_a_token_that_was_given_an_end_is_refused_from_then_on(any_server: I
         assert reason(any_server, user, NOW + 90, typed) is Reason.TOKEN_EXPIRED
     set_expiry(any_server, ROOT, user.serial, expires_at=None, now=NOW + 90)
     granted(submit(any_server, user, NOW + 90))
-    assert len(on_record(any_server, Action.TOKEN_EXPIRY_SET)) == 2
+    assert len(logged_events(any_server, Action.TOKEN_EXPIRY_SET)) == 2
 
 
 # Event-based tokens, and descriptions of tokens
@@ -382,14 +382,14 @@ def test_a_removed_users_device_is_not_told_of_the_next_ones(server: Instance) -
     """A token that went from one user to another: a device where both sign in keeps the two apart."""
     alice, device = a_user(server, "alice", pin=PIN), a_device(server)
     granted(device.sign_in(alice, NOW).outcome)
-    device.refill(alice, NOW)
+    device.contact(alice, NOW)
     unassign(server, ROOT, alice.serial, now=NOW)
     bob_id = add_user(server, ROOT, "bob", "SystemDomain", now=NOW)
     assign(server, ROOT, alice.serial, "bob", now=NOW)
     set_pin(server, ROOT, alice.serial, Secret(NEW_PIN), now=NOW)
     bob = with_values(alice, login="bob", account_id=bob_id, pin=NEW_PIN)
     granted(device.sign_in(bob, NEXT).outcome)
-    device.refill(bob, NEXT)
+    device.contact(bob, NEXT)
     assert shown_code(server, bob, now=NEXT)
     assert [kept for kept in device.sync_of(alice, NEXT).keep if kept.token] == []
     assert {kept.token for kept in device.sync_of(bob, NEXT).keep if kept.token} == {bob.token_id}

@@ -25,7 +25,7 @@ from tests.builders import (
     denied,
     edit_policy,
     granted,
-    on_record,
+    logged_events,
     submit,
     token_row,
 )
@@ -95,7 +95,7 @@ def test_s06_a_wrong_pair_counts_and_locks_and_then_nothing_is_looked_for(any_se
     for failures in range(1, 6):
         assert tried(any_server, user, wrong).refused is Reason.WRONG_PASSCODE
         assert account_row(any_server, user.login).failures == failures
-    assert len(on_record(any_server, Action.ACCOUNT_LOCKED)) == 1
+    assert len(logged_events(any_server, Action.ACCOUNT_LOCKED)) == 1
     assert tried(any_server, user, pair(user, 0)).refused is Reason.LOCKED
     assert token_row(any_server, user.serial).last_step == 0
     unlock(any_server, ROOT, user.login, now=NOW)
@@ -145,5 +145,5 @@ def test_it_is_on_record(server: Instance) -> None:
     user = a_user(server)
     tried(server, user, (Secret("000000"), Secret("000000")))
     tried(server, replace(user, pin=""), pair(user, 300))
-    rows = on_record(server, Action.TOKEN_RESYNCED)
+    rows = logged_events(server, Action.TOKEN_RESYNCED)
     assert [(row.result, row.token_id) for row in rows] == [("wrong-passcode", user.token_id), ("ok", user.token_id)]

@@ -11,7 +11,7 @@ from sparekey.app.tokens.imports import BATCH, import_tokens
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import BadInput, Conflict
 from sparekey.storage import tables
-from tests.builders import NOW, ROOT, a_user, on_record, token_row
+from tests.builders import NOW, ROOT, a_user, logged_events, token_row
 from tools.token_files import MadeToken, csv_file, pskc_file, sdtid_file, tokens
 
 
@@ -36,7 +36,7 @@ def test_s11_an_error_in_the_database_leaves_nothing_of_the_file(server: Instanc
     with pytest.raises(Conflict):
         import_tokens(server, ROOT, csv_file(made), None, now=NOW)
     assert all_serials(server) == []
-    assert on_record(server, Action.TOKEN_ADDED, Action.TOKEN_IMPORTED) == []
+    assert logged_events(server, Action.TOKEN_ADDED, Action.TOKEN_IMPORTED) == []
 
 
 @pytest.mark.parametrize("made", [pskc_file(tokens(BATCH + 500)), sdtid_file(tokens(BATCH + 500, seed_bytes=16))])
@@ -44,7 +44,7 @@ def test_s11_a_file_that_breaks_off_after_a_whole_batch_leaves_nothing(made: byt
     with pytest.raises(BadInput):
         import_tokens(server, ROOT, made[:-200], None, now=NOW)
     assert all_serials(server) == []
-    assert on_record(server, Action.TOKEN_ADDED, Action.TOKEN_IMPORTED) == []
+    assert logged_events(server, Action.TOKEN_ADDED, Action.TOKEN_IMPORTED) == []
 
 
 def test_s11_a_serial_number_that_is_taken_keeps_its_old_token(any_server: Instance) -> None:
@@ -88,7 +88,7 @@ def test_s11_no_seed_is_told_whatever_is_wrong_with_it(server: Instance) -> None
     head = "serial,type,seed,digits,interval,algorithm,counter,expires\n"
     report = import_tokens(server, ROOT, (head + "\n".join(lines)).encode(), None, now=NOW)
     assert (report.added, len(report.refusals)) == (0, len(lines))
-    told = f"{report!r} {on_record(server, Action.TOKEN_ADDED, Action.TOKEN_IMPORTED)!r}"
+    told = f"{report!r} {logged_events(server, Action.TOKEN_ADDED, Action.TOKEN_IMPORTED)!r}"
     with pytest.raises(BadInput) as refused:
         import_tokens(server, ROOT, f"{canary},{canary}\n".encode(), None, now=NOW)
     assert "canary" not in f"{told} {refused.value!r} {refused.value.do}"
@@ -102,4 +102,4 @@ def test_s11_a_serial_number_that_is_taken_meanwhile_refuses_the_whole_file(any_
     with pytest.raises(Conflict, match="in the meantime"):
         import_tokens(any_server, ROOT, csv_file(made), None, now=NOW)
     assert all_serials(any_server) == []
-    assert on_record(any_server, Action.TOKEN_ADDED, Action.TOKEN_IMPORTED) == []
+    assert logged_events(any_server, Action.TOKEN_ADDED, Action.TOKEN_IMPORTED) == []

@@ -27,7 +27,19 @@ from sparekey.core.reasons import Reason
 from sparekey.secret import Secret
 from sparekey.storage.people import domains
 from sparekey.storage.people.domains import domain_and_below, find_domain
-from tests.builders import NOW, PIN, ROOT, a_device, a_user, account_row, denied, granted, on_record, submit, token_row
+from tests.builders import (
+    NOW,
+    PIN,
+    ROOT,
+    a_device,
+    a_user,
+    account_row,
+    denied,
+    granted,
+    logged_events,
+    submit,
+    token_row,
+)
 
 
 def test_a_user_is_added_listed_and_on_record(any_server: Instance) -> None:
@@ -40,7 +52,7 @@ def test_a_user_is_added_listed_and_on_record(any_server: Instance) -> None:
     ]
     assert all(view.enabled and not view.locked and view.failures == 0 for view in views)
     assert [view.login for view in list_users(any_server, ROOT, limit=1, after="alice")] == ["bob"]
-    assert len(on_record(any_server, Action.USER_ADDED)) == 2
+    assert len(logged_events(any_server, Action.USER_ADDED)) == 2
 
 
 def test_a_login_name_is_unique(any_server: Instance) -> None:
@@ -235,7 +247,7 @@ def test_several_tokens_are_enabled_or_disabled_at_once_or_none(any_server: Inst
     with pytest.raises(NotFound, match="SKnone"):
         set_enabled_at_once(any_server, ROOT, [*serials, "SKnone"], enabled=True, now=NOW)
     assert not any(token_row(any_server, serial).enabled for serial in serials)
-    assert len(on_record(any_server, Action.TOKEN_DISABLED)) == 3
+    assert len(logged_events(any_server, Action.TOKEN_DISABLED)) == 3
     with pytest.raises(BadInput, match="more than"):
         set_enabled_at_once(
             any_server, ROOT, [f"SK{number}" for number in range(MOST_AT_ONCE + 1)], enabled=True, now=NOW

@@ -1,4 +1,4 @@
-"""The judge of the audit record, on records in memory: each kind of tampering has its own name."""
+"""The verifier of the audit log, on logs in memory: each kind of tampering has its own name."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from tests.memory_keystore import MemoryKeystore
 KEYS = MemoryKeystore()
 PUBLIC_KEY = KEYS.public_key(KeyPurpose.CHECKPOINT)
 
-Record = list[tuple[Batch, Sequence[AuditRow]]]
+Log = list[tuple[Batch, Sequence[AuditRow]]]
 
 
 def a_row(row_id: int = 1, **changes: object) -> AuditRow:
@@ -38,27 +38,27 @@ def signed(batch: Batch, keys: MemoryKeystore = KEYS) -> Batch:
     return dataclasses.replace(batch, signature=keys.sign(KeyPurpose.CHECKPOINT, batch.signed_message))
 
 
-def a_record(*sizes: int, keys: MemoryKeystore = KEYS) -> Record:
-    record: Record = []
+def a_log(*sizes: int, keys: MemoryKeystore = KEYS) -> Log:
+    log: Log = []
     next_id = 1
     for size in sizes:
         rows = [a_row(next_id + index) for index in range(size)]
-        head = record[-1][0] if record else None
-        record.append((signed(next_batch(head, rows, 1_800_000_000 + next_id), keys), rows))
+        head = log[-1][0] if log else None
+        log.append((signed(next_batch(head, rows, 1_800_000_000 + next_id), keys), rows))
         next_id += size
-    return record
+    return log
 
 
-def faults(record: Record, witnesses: Sequence[Checkpoint] = ()) -> list[tuple[LogFault, int | None, int | None]]:
+def faults(log: Log, witnesses: Sequence[Checkpoint] = ()) -> list[tuple[LogFault, int | None, int | None]]:
     verifier = Verifier(PUBLIC_KEY, witnesses)
-    for batch, rows in record:
+    for batch, rows in log:
         verifier.take(batch, rows)
     return [(finding.fault, finding.first, finding.last) for finding in verifier.finish()]
 
 
 def test_a_whole_record_has_no_fault() -> None:
-    record = a_record(3, 1, 500)
-    assert faults(record, [batch.checkpoint for batch, _ in record]) == []
+    log = a_log(3, 1, 500)
+    assert faults(log, [batch.checkpoint for batch, _ in log]) == []
     assert faults([]) == []
 
 
@@ -76,10 +76,10 @@ OTHER_VALUES: Mapping[str, object] = {
 
 @pytest.mark.parametrize("name", OTHER_VALUES)
 def test_s80_every_value_of_a_row_counts(name: str) -> None:
-    record = a_record(2, 3)
-    batch, rows = record[1]
-    record[1] = (batch, [rows[0], AuditRow(**vars(rows[1]) | {name: OTHER_VALUES[name]}), rows[2]])
-    assert faults(record) == [(LogFault.CHANGED, 4, 4)]
+    log = a_log(2, 3)
+    batch, rows = log[1]
+    log[1] = (batch, [rows[0], AuditRow(**vars(rows[1]) | {name: OTHER_VALUES[name]}), rows[2]])
+    assert faults(log) == [(LogFault.CHANGED, 4, 4)]
 
 
 def test_the_values_of_a_row_do_not_run_into_each_other() -> None:
@@ -90,27 +90,27 @@ def test_the_values_of_a_row_do_not_run_into_each_other() -> None:
 
 @pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Batch) if field.name != "number"])
 def test_s80_every_value_of_a_batch_counts(name: str) -> None:
-    record = a_record(2, 3)
-    batch, rows = record[1]
+    log = a_log(2, 3)
+    batch, rows = log[1]
     value = getattr(batch, name)
     altered = value + 1 if isinstance(value, int) else bytes([value[0] ^ 1]) + value[1:]
-    record[1] = (Batch(**vars(batch) | {name: altered}), rows)
-    assert LogFault.BAD_SIGNATURE in [fault for fault, _, _ in faults(record)]
+    log[1] = (Batch(**vars(batch) | {name: altered}), rows)
+    assert LogFault.BAD_SIGNATURE in [fault for fault, _, _ in faults(log)]
 
 
 def test_s80_a_batch_made_anew_without_the_key_is_found() -> None:
-    record = a_record(2, 3)
+    log = a_log(2, 3)
     thief = MemoryKeystore()
-    rows = [dataclasses.replace(row, result="nothing happened") for row in record[1][1]]
-    record[1] = (signed(next_batch(record[0][0], rows, 1), thief), rows)
-    assert faults(record) == [(LogFault.BAD_SIGNATURE, None, None)]
+    rows = [dataclasses.replace(row, result="nothing happened") for row in log[1][1]]
+    log[1] = (signed(next_batch(log[0][0], rows, 1), thief), rows)
+    assert faults(log) == [(LogFault.BAD_SIGNATURE, None, None)]
 
 
 def test_s80_batches_in_another_order_are_found() -> None:
-    record = a_record(2, 3, 2)
-    (second, second_rows), (third, third_rows) = record[1], record[2]
+    log = a_log(2, 3, 2)
+    (second, second_rows), (third, third_rows) = log[1], log[2]
     swapped = [
-        record[0],
+        log[0],
         (dataclasses.replace(third, number=2), third_rows),
         (dataclasses.replace(second, number=3), second_rows),
     ]
@@ -120,18 +120,18 @@ def test_s80_batches_in_another_order_are_found() -> None:
 
 
 def test_s80_a_signed_batch_of_another_chain_does_not_fit() -> None:
-    record, other = a_record(2, 3), a_record(3, 2)
-    assert (LogFault.CHAIN_BROKEN, None, None) in faults([record[0], other[1]])
+    log, other = a_log(2, 3), a_log(3, 2)
+    assert (LogFault.CHAIN_BROKEN, None, None) in faults([log[0], other[1]])
 
 
 def test_s80_one_fault_does_not_hide_the_next() -> None:
-    record = a_record(5, 5, 5)
+    log = a_log(5, 5, 5)
     for index, gone in ((0, 2), (2, 3)):
-        batch, rows = record[index]
-        record[index] = (batch, [*rows[:gone], *rows[gone + 1 :]])
-    batch, rows = record[1]
-    record[1] = (batch, [dataclasses.replace(rows[0], actor="x"), *rows[1:4], dataclasses.replace(rows[4], at=0)])
-    assert faults(record) == [
+        batch, rows = log[index]
+        log[index] = (batch, [*rows[:gone], *rows[gone + 1 :]])
+    batch, rows = log[1]
+    log[1] = (batch, [dataclasses.replace(rows[0], actor="x"), *rows[1:4], dataclasses.replace(rows[4], at=0)])
+    assert faults(log) == [
         (LogFault.CHANGED, 6, 6),
         (LogFault.CHANGED, 10, 10),
         (LogFault.MISSING, 3, 3),
@@ -140,31 +140,31 @@ def test_s80_one_fault_does_not_hide_the_next() -> None:
 
 
 def test_missing_rows_that_follow_one_another_are_one_finding() -> None:
-    record = a_record(10)
-    batch, rows = record[0]
-    record[0] = (batch, [*rows[:2], *rows[5:8]])
-    assert faults(record) == [(LogFault.MISSING, 3, 5), (LogFault.MISSING, 9, 10)]
+    log = a_log(10)
+    batch, rows = log[0]
+    log[0] = (batch, [*rows[:2], *rows[5:8]])
+    assert faults(log) == [(LogFault.MISSING, 3, 5), (LogFault.MISSING, 9, 10)]
 
 
 def test_s80_values_of_a_wrong_type_are_judged_and_not_tripped_over() -> None:
-    record = a_record(3)
-    batch, rows = record[0]
-    record[0] = (batch, [a_row(1, at="yesterday"), a_row(2, detail=b"\xff"), a_row(3, actor=1.5)])
-    assert faults(record) == [(LogFault.CHANGED, 1, 1), (LogFault.CHANGED, 2, 2), (LogFault.CHANGED, 3, 3)]
+    log = a_log(3)
+    batch, rows = log[0]
+    log[0] = (batch, [a_row(1, at="yesterday"), a_row(2, detail=b"\xff"), a_row(3, actor=1.5)])
+    assert faults(log) == [(LogFault.CHANGED, 1, 1), (LogFault.CHANGED, 2, 2), (LogFault.CHANGED, 3, 3)]
     assert len(rows) == 3
 
 
 def test_a_witness_without_a_signature_is_named_and_proves_nothing() -> None:
-    record = a_record(2)
-    forged = dataclasses.replace(record[0][0].checkpoint, number=99)
-    assert faults(record, [forged]) == [(LogFault.BAD_WITNESS, None, None)]
+    log = a_log(2)
+    forged = dataclasses.replace(log[0][0].checkpoint, number=99)
+    assert faults(log, [forged]) == [(LogFault.BAD_WITNESS, None, None)]
 
 
 @given(sizes=st.lists(st.integers(1, 5), min_size=1, max_size=4), data=st.data())
 def test_s80_whatever_is_done_to_a_row_is_found(sizes: list[int], data: st.DataObject) -> None:
-    record = a_record(*sizes)
+    log = a_log(*sizes)
     index = data.draw(st.integers(0, len(sizes) - 1))
-    batch, rows = record[index]
+    batch, rows = log[index]
     place = data.draw(st.integers(0, len(rows) - 1))
     deed = data.draw(st.sampled_from(["delete", "change", "insert", "exchange", "renumber"]))
     tampered = list(rows)
@@ -184,5 +184,5 @@ def test_s80_whatever_is_done_to_a_row_is_found(sizes: list[int], data: st.DataO
         other = data.draw(st.integers(0, len(rows) - 1))
         tampered[place] = dataclasses.replace(rows[other], id=rows[place].id)
         tampered[other] = dataclasses.replace(rows[place], id=rows[other].id)
-    record[index] = (batch, tampered)
-    assert bool(faults(record)) == (tampered != list(rows))
+    log[index] = (batch, tampered)
+    assert bool(faults(log)) == (tampered != list(rows))

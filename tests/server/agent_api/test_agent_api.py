@@ -17,7 +17,7 @@ from sparekey.wire import agent_api as api
 from sparekey.wire import signing
 from sparekey.wire.enrolment import new_enrolment_code
 from sparekey.wire.messages import decode, encode
-from tests.builders import DAY, NOW, ROOT, Device, a_device, a_user, an_enrolment, on_record
+from tests.builders import DAY, NOW, ROOT, Device, a_device, a_user, an_enrolment, logged_events
 from tests.memory_keystore import MemoryCheckpoints
 from tests.server.asgi import Reply, ask
 from tests.server.interfaces import Interfaces, headers_of, run
@@ -173,7 +173,7 @@ def test_events_are_taken_once_and_a_forged_one_is_refused(interfaces: Interface
     forged = replace(device.events[1], number=3, reason="three")
     refused = run(interfaces.signed(device, api.EVENTS, api.EventsRequest(events=[forged])))
     assert (refused.status, refused.error) == (400, "bad-input")
-    assert len(on_record(interfaces.instance, Action.SIGN_IN_OFFLINE)) == 2
+    assert len(logged_events(interfaces.instance, Action.SIGN_IN_OFFLINE)) == 2
 
 
 def test_a_unit_that_is_not_for_the_device_is_refused_in_words(interfaces: Interfaces) -> None:
@@ -203,7 +203,7 @@ def test_a_device_keeps_the_newest_checkpoint_and_confirms_it(interfaces: Interf
     assert newest is not None
     assert synced(interfaces, device, "").json["checkpoint"] == newest.text
     assert synced(interfaces, device, newest.text).status == 200
-    assert on_record(instance, Action.ALARM_AUDIT_ROLLED_BACK) == []
+    assert logged_events(instance, Action.ALARM_AUDIT_ROLLED_BACK) == []
 
 
 def test_s80_a_rolled_back_history_is_found_by_the_first_device_that_calls(interfaces: Interfaces) -> None:
@@ -215,7 +215,7 @@ def test_s80_a_rolled_back_history_is_found_by_the_first_device_that_calls(inter
         connection.execute(tables.audit.delete())
     reply = synced(interfaces, device, kept)
     assert reply.status == 200
-    (alarm,) = on_record(instance, Action.ALARM_AUDIT_ROLLED_BACK)
+    (alarm,) = logged_events(instance, Action.ALARM_AUDIT_ROLLED_BACK)
     assert (alarm.device_id, json.loads(alarm.detail)["witness"]) == (device.device_id, "device")
 
 
@@ -224,4 +224,4 @@ def test_a_checkpoint_of_another_server_raises_no_alarm(interfaces: Interfaces) 
     foreign = f"sparekey-checkpoint/1 7 70 {NOW} {'ab' * 32} {'cd' * 64}"
     for text in (foreign, "nonsense", "sparekey-checkpoint/1"):
         assert synced(interfaces, device, text).status == 200
-    assert on_record(interfaces.instance, Action.ALARM_AUDIT_ROLLED_BACK) == []
+    assert logged_events(interfaces.instance, Action.ALARM_AUDIT_ROLLED_BACK) == []

@@ -26,7 +26,7 @@ from sparekey.secret import Secret
 from sparekey.server.application import create_application
 from sparekey.server.console.site import CONSOLE
 from sparekey.storage.devices.devices import find_device
-from tests.builders import NOW, PIN, ROOT, a_device, a_user, granted, on_record, set_mail
+from tests.builders import NOW, PIN, ROOT, a_device, a_user, granted, logged_events, set_mail
 from tests.server.asgi import Reply
 from tests.server.interfaces import run
 from tests.server.operation_world import INSIDE, OUTSIDE, World, an_administrator, session_of
@@ -244,7 +244,7 @@ def test_a_key_is_shown_once_and_works(world: World, admin: Secret[str]) -> None
     assert key not in shown.body.decode()
     assert "192.0.2.7/32, 2001:db8::/32" in words(shown)
     assert "31 Jan 2027, 23:59" in words(shown)
-    assert key not in repr(on_record(world.instance, Action.CLIENT_ADDED))
+    assert key not in repr(logged_events(world.instance, Action.CLIENT_ADDED))
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from sparekey.core.permissions import SUPER_ADMINISTRATOR
 from sparekey.secret import Secret
 from sparekey.server.console.site import CONSOLE
 from sparekey.server.web import cookies
-from tests.builders import NOW, ROOT, a_device, on_record
+from tests.builders import NOW, ROOT, a_device, logged_events
 from tests.server.asgi import Reply
 from tests.server.interfaces import run
 from tests.server.operation_world import INSIDE, OUTSIDE, World, an_administrator
@@ -116,10 +116,10 @@ def test_several_devices_are_revoked_after_a_question(world: World, admin: Secre
         challenge = revoke(world, admin, form, f"{REVOKE}?text=till")
     assert len(asked) <= MOST_STATEMENTS, asked
     assert "These 3 devices: till-0, till-1, till-2." in words(challenge)
-    assert len(on_record(world.instance, Action.DEVICE_REVOKED)) == 1
+    assert len(logged_events(world.instance, Action.DEVICE_REVOKED)) == 1
     done = revoke(world, admin, form | {"sure": "yes"}, f"{REVOKE}?text=till")
     assert (done.status, header(done, "location")) == (303, f"{DEVICES}?text=till")
-    rows = on_record(world.instance, Action.DEVICE_REVOKED)
+    rows = logged_events(world.instance, Action.DEVICE_REVOKED)
     assert {row.device_id for row in rows} == {*ids, gone}
     assert len(rows) == 3
     assert said(done) == "2 devices revoked. Not changed: 1 device, already revoked."
@@ -137,4 +137,4 @@ def test_s63_several_devices_are_revoked_all_or_none(world: World) -> None:
         reply = revoke(world, sales, {"devices": f"{world.device_id} {elsewhere}", **sure})
         assert reply.status == 404
         assert "far" not in words(reply)
-    assert on_record(world.instance, Action.DEVICE_REVOKED) == []
+    assert logged_events(world.instance, Action.DEVICE_REVOKED) == []

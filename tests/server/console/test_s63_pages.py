@@ -15,7 +15,7 @@ from sparekey.core.permissions import SUPER_ADMINISTRATOR, Permission
 from sparekey.secret import Secret
 from sparekey.server.console.site import CONSOLE
 from sparekey.server.web.pages import FORM, Page
-from tests.builders import NOW, ROOT, a_user, on_record
+from tests.builders import NOW, ROOT, a_user, logged_events
 from tests.server.interfaces import run
 from tests.server.operation_world import OUTSIDE, World, an_administrator, session_of
 from tests.server.page_world import header, marked, visit
@@ -31,7 +31,7 @@ _INSIDE_NAMES = ("alice", "laptop", "crm")
 
 def effects(instance: Instance) -> list[AuditRow]:
     """Everything that administrators did."""
-    return [row for row in on_record(instance, limit=10_000) if row.actor.startswith("user:")]
+    return [row for row in logged_events(instance, limit=10_000) if row.actor.startswith("user:")]
 
 
 def somebody_with(world: World, permissions: frozenset[Permission], domain: str = TOP_DOMAIN) -> Secret[str]:

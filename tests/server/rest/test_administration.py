@@ -12,7 +12,7 @@ from sparekey.app.notices import raise_alarm
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.permissions import SUPER_ADMINISTRATOR
 from sparekey.secret import Secret
-from tests.builders import NOW, PIN, a_device, a_user, on_record
+from tests.builders import NOW, PIN, a_device, a_user, logged_events
 from tests.server.asgi import Reply, ask
 from tests.server.interfaces import Interfaces, run
 from tests.server.operation_world import an_administrator
@@ -57,7 +57,7 @@ def test_a_list_is_gone_through_page_by_page(carol_anywhere: Administrator) -> N
     assert len(set(serials)) == len(serials) == 8
     rows = [row["id"] for page in carol_anywhere.pages("/v1/audit?limit=5", "before") for row in page]
     assert rows == sorted(rows, reverse=True)
-    assert rows == [row.id for row in reversed(on_record(carol_anywhere.interfaces.instance))]
+    assert rows == [row.id for row in reversed(logged_events(carol_anywhere.interfaces.instance))]
 
 
 def test_devices_of_one_name_are_gone_through_too(carol_anywhere: Administrator) -> None:
@@ -141,7 +141,7 @@ def test_what_is_shown_once_is_in_the_answer_and_nowhere_else(carol: Administrat
     token = carol.asks("POST", f"/v1/users/{user.login}/tokens", {"with_pin": False}).json
     seed = token["parameters"]["seed"]
     assert (key[:4], len(code), len(seed)) == ("spk_", 47, 40)
-    kept = repr(on_record(carol.interfaces.instance))
+    kept = repr(logged_events(carol.interfaces.instance))
     assert not any(secret in kept for secret in (key, code, seed))
 
 

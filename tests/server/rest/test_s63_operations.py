@@ -14,7 +14,7 @@ from sparekey.core.audit_log.chain import AuditRow
 from sparekey.core.permissions import PREDEFINED, SUPER_ADMINISTRATOR, Permission
 from sparekey.secret import Secret
 from sparekey.server.openapi import document
-from tests.builders import NOW, ROOT, a_user, on_record
+from tests.builders import NOW, ROOT, a_user, logged_events
 from tests.server.asgi import Reply
 from tests.server.interfaces import run
 from tests.server.operation_world import INSIDE, OUTSIDE, World, an_administrator, request_of, session_of
@@ -32,7 +32,7 @@ def needed_by(operation: Operation, members: dict[str, object]) -> Permission:
 
 def effects(instance: Instance) -> list[AuditRow]:
     """Return the audit events of administrators, without imports in which no row was usable."""
-    rows = on_record(instance, limit=10_000)
+    rows = logged_events(instance, limit=10_000)
     return [row for row in rows if row.actor.startswith("user:") and row.action not in _NO_EFFECT]
 
 
@@ -161,7 +161,7 @@ def test_s63_a_program_acts_within_its_scope_and_from_its_addresses(world: World
     codes = by_name["emergency.show"]
     shown = run(world.ask(codes, request_of(world, codes), key, **there))  # a program has no second factor
     assert shown.status == 200
-    assert on_record(instance, Action.EMERGENCY_SHOWN)[-1].actor.startswith("client:")
+    assert logged_events(instance, Action.EMERGENCY_SHOWN)[-1].actor.startswith("client:")
     roles.revoke(instance, ROOT, "help desk", HolderKind.CLIENT, "desk", TOP_DOMAIN, now=NOW)
     assert run(world.ask(show, {"login": "alice"}, key, **there)).status == 404
 

@@ -15,7 +15,7 @@ from sparekey.core.audit_log.actions import Action
 from sparekey.core.permissions import SUPER_ADMINISTRATOR
 from sparekey.secret import Secret
 from sparekey.storage.unit_of_work import Database
-from tests.builders import LIMIT, NOW, PIN, ROOT, User, a_user, account_row, an_instance, on_record, set_end
+from tests.builders import LIMIT, NOW, PIN, ROOT, User, a_user, account_row, an_instance, logged_events, set_end
 from tests.challenges import make_suspicious
 from tests.server.asgi import Reply, ask
 from tests.server.interfaces import Interfaces, interfaces_of, make_administrator, run
@@ -54,8 +54,8 @@ def test_a_passcode_begins_a_session_and_logging_out_ends_it(any_interfaces: Int
     assert asked(any_interfaces, token, "DELETE", "/v1/sessions").status == 204
     assert asked(any_interfaces, token).status == 401
     assert asked(any_interfaces, token, "DELETE", "/v1/sessions").status == 401
-    recorded = on_record(any_interfaces.instance, Action.SESSION_BEGUN, Action.SESSION_ENDED)
-    assert [(row.action, row.account_id) for row in recorded] == [
+    events = logged_events(any_interfaces.instance, Action.SESSION_BEGUN, Action.SESSION_ENDED)
+    assert [(row.action, row.account_id) for row in events] == [
         ("session.begun", carol.account_id),
         ("session.ended", carol.account_id),
     ]
@@ -68,7 +68,7 @@ def test_the_token_is_kept_as_a_hash(interfaces: Interfaces) -> None:
         rows = connection.execute(text("SELECT * FROM admin_session")).all()
     assert len(rows) == 1
     assert token not in repr(rows)
-    assert token not in repr(on_record(interfaces.instance))
+    assert token not in repr(logged_events(interfaces.instance))
 
 
 def test_s05_a_token_without_a_pin_opens_no_door_of_administrators(any_interfaces: Interfaces) -> None:
@@ -79,8 +79,8 @@ def test_s05_a_token_without_a_pin_opens_no_door_of_administrators(any_interface
         refused = [run(interface(carol.login, typed)) for typed in (wrong, right)]
         assert refused[0].json["result"] == "denied"
         assert refused[0].body == refused[1].body
-    record = on_record(any_interfaces.instance, Action.SIGN_IN_DENIED)
-    assert {row.result for row in record} == {"one-factor"}
+    denials = logged_events(any_interfaces.instance, Action.SIGN_IN_DENIED)
+    assert {row.result for row in denials} == {"one-factor"}
     users.unlock(any_interfaces.instance, ROOT, carol.login, now=NOW)
     assert run(any_interfaces.rest(carol.login, right)).json["result"] == "granted"  # everywhere else it does
 
@@ -156,7 +156,7 @@ def test_a_second_passcode_refreshes_the_second_factor(any_interfaces: Interface
     right = asked(any_interfaces, token, "POST", SECOND_FACTOR, {"passcode": carol.typed(later).reveal()})
     assert (right.json["result"], right.json["session"]) == ("granted", "")
     assert asked(any_interfaces, token, *clear).status == 204
-    assert on_record(any_interfaces.instance, Action.SESSION_REFRESHED)[0].actor == f"user:{carol.account_id}"
+    assert logged_events(any_interfaces.instance, Action.SESSION_REFRESHED)[0].actor == f"user:{carol.account_id}"
 
 
 def test_somebody_elses_passcode_refreshes_nothing(interfaces: Interfaces) -> None:

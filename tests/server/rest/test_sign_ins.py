@@ -18,7 +18,7 @@ from sparekey.server.work import WorkPool
 from sparekey.storage import schema
 from sparekey.storage.engine import open_engine
 from sparekey.storage.unit_of_work import Database
-from tests.builders import NOW, ROOT, a_user, an_instance, on_record
+from tests.builders import NOW, ROOT, a_user, an_instance, logged_events
 from tests.server.asgi import Reply, ask
 from tests.server.interfaces import Interfaces, interfaces_of, is_granted, run
 
@@ -30,7 +30,7 @@ def test_a_right_passcode_is_granted_once(interfaces: Interfaces) -> None:
     nothing_asked = {"misread": [], "ask": "", "text": "", "reply_to": ""}
     assert first.json == {"result": "granted", "user": "alice", "method": "tokencode"} | nothing_asked
     assert second.json == {"result": "denied", "user": "", "method": ""} | nothing_asked
-    assert [row.result for row in on_record(interfaces.instance, Action.SIGN_IN_DENIED)] == ["already-used"]
+    assert [row.result for row in logged_events(interfaces.instance, Action.SIGN_IN_DENIED)] == ["already-used"]
 
 
 async def _twice(interfaces: Interfaces, user: str, passcode: str) -> tuple[Reply, Reply]:
@@ -145,7 +145,7 @@ def test_nothing_that_is_typed_breaks_the_door(user: str, passcode: str) -> None
         assert reply.status == 200
         assert reply.json["result"] == "denied"
         assert [
-            row for row in on_record(interfaces.instance, Action.SIGN_IN_DENIED) if row.result == "internal-error"
+            row for row in logged_events(interfaces.instance, Action.SIGN_IN_DENIED) if row.result == "internal-error"
         ] == []
     database.close()
 

@@ -36,7 +36,7 @@ from tests.builders import (
     account_row,
     an_instance,
     edit_policy,
-    on_record,
+    logged_events,
     set_mail,
     submit,
     token_row,
@@ -140,7 +140,7 @@ def test_a_new_pin_is_chosen_and_only_this_session_goes_on(interfaces: Interface
     assert find_session(interfaces.instance, console, interfaces.now[0]) is None
     interfaces.now[0] += 30
     assert is_granted(run(interfaces.rest("alice", NEW_PIN + alice.totp.code(alice.step(interfaces.now[0])))))
-    (row,) = [row for row in on_record(interfaces.instance, Action.TOKEN_PIN_SET) if row.actor.startswith("user:")]
+    (row,) = [row for row in logged_events(interfaces.instance, Action.TOKEN_PIN_SET) if row.actor.startswith("user:")]
     assert (row.account_id, row.token_id) == (alice.account_id, alice.token_id)
 
 
@@ -183,7 +183,7 @@ def test_a_token_is_reported_lost_and_every_session_ends(interfaces: Interfaces,
     assert token_row(interfaces.instance, alice.serial).lost
     assert said(visitor.get(HOME)) == SIGN_IN
     assert find_session(interfaces.instance, console, later) is None
-    (row,) = on_record(interfaces.instance, Action.TOKEN_LOST)
+    (row,) = logged_events(interfaces.instance, Action.TOKEN_LOST)
     assert (row.actor, row.account_id, row.token_id) == (f"user:{alice.account_id}", alice.account_id, alice.token_id)
 
 
@@ -232,7 +232,7 @@ def test_a_stolen_device_is_shut_out_unless_others_use_it(interfaces: Interfaces
     assert token_row(interfaces.instance, alice.serial).pin_must_change
     assert not token_row(interfaces.instance, bob.serial).pin_must_change
     assert said(visitor.get(HOME)) == SIGN_IN
-    rows = on_record(interfaces.instance, Action.DEVICE_STOLEN)
+    rows = logged_events(interfaces.instance, Action.DEVICE_STOLEN)
     assert {row.actor for row in rows} == {f"user:{alice.account_id}"}
     assert [row.account_id for row in rows] == [alice.account_id, None]
 
@@ -289,7 +289,7 @@ def test_s05_one_factor_opens_no_self_service_to_whoever_holds_a_role(any_interf
     refused = [run(any_interfaces.self_service("chief", typed)) for typed in (wrong, right)]
     assert refused[0].json["result"] == "denied"
     assert refused[0].body == refused[1].body
-    assert "one-factor" in {row.result for row in on_record(any_interfaces.instance, Action.SIGN_IN_DENIED)}
+    assert "one-factor" in {row.result for row in logged_events(any_interfaces.instance, Action.SIGN_IN_DENIED)}
     assert is_granted(run(any_interfaces.self_service("chief", chief.typed(NOW).reveal())))
     assert is_granted(run(any_interfaces.self_service("user", apps["user"].typed(NOW).reveal())))
 
@@ -403,7 +403,7 @@ def test_the_session_of_a_user_is_kept_as_a_hash(interfaces: Interfaces, alice: 
     visitor = signed_in(interfaces, alice)
     assert visitor.token is not None
     assert visitor.token.reveal().startswith(user_sessions.TOKEN_PREFIX)
-    assert visitor.token.reveal() not in repr(on_record(interfaces.instance))
+    assert visitor.token.reveal() not in repr(logged_events(interfaces.instance))
     assert user_sessions.find_session(interfaces.instance, Secret(visitor.token.reveal() + "x"), NOW) is None
 
 

@@ -14,7 +14,7 @@ from sparekey.server.console.site import CONSOLE
 from sparekey.server.selfservice.site import SELF_SERVICE
 from sparekey.server.web import cookies
 from sparekey.server.web.pages import Page
-from tests.builders import NOW, PIN, ROOT, User, a_device, a_user, on_record, token_row
+from tests.builders import NOW, PIN, ROOT, User, a_device, a_user, logged_events, token_row
 from tests.server.asgi import ask
 from tests.server.interfaces import Interfaces, run
 from tests.server.operation_world import session_of
@@ -48,7 +48,9 @@ class Two:
 
     def effects(self) -> list[AuditRow]:
         return [
-            row for row in on_record(self.interfaces.instance, limit=10_000) if row.account_id == self.alice.account_id
+            row
+            for row in logged_events(self.interfaces.instance, limit=10_000)
+            if row.account_id == self.alice.account_id
         ]
 
 
@@ -112,7 +114,7 @@ def test_s61_a_form_of_another_site_or_sign_in_does_nothing(two: Two, page: Page
     if not page.changes:
         return
     path = placed(page, two.own.serial, two.own_device_id)
-    before = on_record(two.interfaces.instance)
+    before = logged_events(two.interfaces.instance)
     replies = [
         two.mallory.post(path, {"mark": ""}),
         two.mallory.post(path, {"mark": cookies.new_mark(Secret("spu_of_somebody_else"))}),
@@ -121,7 +123,7 @@ def test_s61_a_form_of_another_site_or_sign_in_does_nothing(two: Two, page: Page
         two.mallory.post(path, headers={"host": "elsewhere.example"}),
     ]
     assert [reply.status for reply in replies] == [403, 403, 403, 403, 421]
-    assert on_record(two.interfaces.instance) == before
+    assert logged_events(two.interfaces.instance) == before
 
 
 @every_page

@@ -22,7 +22,7 @@ from sparekey.server.web.rendering import MARK_FIELD
 from sparekey.storage.people import accounts
 from tests.app.administrators import add_tree, an_administrator
 from tests.authenticators import PLACE, Authenticator
-from tests.builders import LIMIT, NOW, ROOT, User, a_user, on_record
+from tests.builders import LIMIT, NOW, ROOT, User, a_user, logged_events
 from tests.server.asgi import Reply, ask
 from tests.server.interfaces import Interfaces, make_administrator, run
 from tests.server.operation_world import session_of
@@ -196,10 +196,10 @@ def test_s61_who_signs_out_when_locked_is_out_for_good(interfaces: Interfaces, c
     token = session_of(interfaces.instance, carol)
     _locked_for_a_while(interfaces, carol, lambda: _signs_out(interfaces, carol, token))
     assert is_sent_to_the_sign_in(looks_in(interfaces, token))
-    (row,) = on_record(interfaces.instance, Action.SESSION_ENDED)
+    (row,) = logged_events(interfaces.instance, Action.SESSION_ENDED)
     assert (row.actor, row.account_id) == (f"user:{carol.account_id}", carol.account_id)
     _signs_out(interfaces, carol, token)  # once more: nothing to end, and no audit event
-    assert len(on_record(interfaces.instance, Action.SESSION_ENDED)) == 1
+    assert len(logged_events(interfaces.instance, Action.SESSION_ENDED)) == 1
 
 
 def test_s61_who_logs_out_over_rest_when_locked_is_out_for_good(interfaces: Interfaces, carol: User) -> None:

@@ -23,7 +23,7 @@ from sparekey.server.errors import RequestRejected
 from sparekey.server.web import cookies
 from tests.app.self_service.test_emergency_access import a_session
 from tests.authenticators import PLACE, Authenticator
-from tests.builders import NOW, PIN, ROOT, User, a_user, edit_policy, on_record
+from tests.builders import NOW, PIN, ROOT, User, a_user, edit_policy, logged_events
 from tests.server.interfaces import BROWSER, Interfaces, make_administrator, run
 from tests.server.self_service_visitor import HOME, Visitor, said, signed_in
 from tests.server.test_bodies import slowly
@@ -61,7 +61,7 @@ def test_s04_a_form_that_is_held_back_keeps_no_code_good(interfaces: Interfaces,
 
 
 def test_s01_no_answer_to_a_passkey_is_good_again(interfaces: Interfaces) -> None:
-    """Of a synchronised passkey, which does not count; the record that it was used is cleared away meanwhile."""
+    """The passkey is synchronised and does not count its uses; the row of its use expires meanwhile."""
     keys = [
         a_synchronised_passkey(interfaces, a_user(interfaces.instance, login, pin=PIN))
         for login in ("alice", "mallory")
@@ -86,11 +86,11 @@ def test_s01_no_answer_to_a_passkey_is_good_again(interfaces: Interfaces) -> Non
 
 def test_s61_a_session_that_ended_meanwhile_does_nothing(interfaces: Interfaces) -> None:
     alice = a_user(interfaces.instance, pin=PIN)
-    visitor, before = signed_in(interfaces, alice), on_record(interfaces.instance, Action.TOKEN_PIN_SET)
+    visitor, before = signed_in(interfaces, alice), logged_events(interfaces.instance, Action.TOKEN_PIN_SET)
     slow = Visitor(held_back(interfaces, 48 * HOUR), visitor.token)
     reply = slow.post(f"{HOME}/tokens/{alice.serial}/pin", {"new": "86429753", "again": "86429753"})
     assert said(reply) != HOME
-    assert on_record(interfaces.instance, Action.TOKEN_PIN_SET) == before
+    assert logged_events(interfaces.instance, Action.TOKEN_PIN_SET) == before
 
 
 def test_s61_a_link_that_is_over_makes_nobody_an_administrator(interfaces: Interfaces) -> None:

@@ -1,4 +1,4 @@
-"""Whatever is asked of the record, each way through its indexes gives the rows that a plain reading gives."""
+"""Filters of the audit log: each way through its indexes gives the rows that a plain reading gives."""
 
 import itertools
 from typing import Any

@@ -1,4 +1,4 @@
-"""`sparekey emergency fixed|one-time|end|status`, `approval`, `operator lift`, and names in lists of the record."""
+"""`sparekey emergency fixed|one-time|end|status`, `approval`, `operator lift`, and names in lists of the audit log."""
 
 import os
 import pwd

@@ -37,7 +37,7 @@ from tests.builders import (
     a_device,
     a_user,
     edit_policy,
-    on_record,
+    logged_events,
     set_mail,
     submit,
 )
@@ -115,7 +115,7 @@ def test_s42_a_code_that_a_page_shows_is_on_record_as_the_operator_said_it(world
     set_mail(world.instance, world.alice, "alice@example.com")
     reply = ask(world, hedy, "POST", f"{TOKENCODES}/show", CALLER)
     assert len(code_on(reply)) == 10
-    (row,) = on_record(world.instance, Action.EMERGENCY_SHOWN)
+    (row,) = logged_events(world.instance, Action.EMERGENCY_SHOWN)
     detail = json.loads(row.detail)
     assert {name: detail[name] for name in CALLER} == CALLER
     assert row.device_id == world.device_id
@@ -132,7 +132,7 @@ def test_s42_without_a_word_about_the_caller_nothing_is_shown(world: World, hedy
     assert "'How the caller was identified' is empty" in words(reply)
     assert 'value="T-1"' in reply.body.decode()  # what was typed is still there
     assert code_on(reply) == ""
-    assert on_record(world.instance, Action.EMERGENCY_SHOWN) == []
+    assert logged_events(world.instance, Action.EMERGENCY_SHOWN) == []
 
 
 def test_s42_codes_are_not_compressed_beside_what_somebody_chose(world: World, hedy: Secret[str]) -> None:
@@ -185,7 +185,7 @@ def test_s43_who_asked_approves_nothing_over_the_pages(world: World) -> None:
     path = f"/console/approvals/{request.id}/approve"
     reply = ask(world, alone, "POST", "/console/approvals/{approval_id}/approve", {}, path=path)
     assert reply.status == 403
-    assert on_record(world.instance, Action.APPROVAL_GIVEN) == []
+    assert logged_events(world.instance, Action.APPROVAL_GIVEN) == []
 
 
 def test_save_resets_and_allows_the_code_online_at_once(world: World, hedy: Secret[str]) -> None:
@@ -199,8 +199,8 @@ def test_save_resets_and_allows_the_code_online_at_once(world: World, hedy: Secr
     ).code
     assert isinstance(submit(world.instance, world.alice, NOW, Secret(PIN + code.reveal())), Granted)
     ask(world, hedy, "POST", f"{TOKENCODES}/save", {"online": "on"})  # unchanged: no audit event
-    assert len(on_record(world.instance, Action.EMERGENCY_ONLINE)) == 1
-    assert len(on_record(world.instance, Action.EMERGENCY_RESET)) == 1
+    assert len(logged_events(world.instance, Action.EMERGENCY_ONLINE)) == 1
+    assert len(logged_events(world.instance, Action.EMERGENCY_RESET)) == 1
 
 
 def test_online_access_until_the_end_of_a_day_with_each_rule(world: World, hedy: Secret[str]) -> None:

@@ -19,7 +19,7 @@ from sparekey.secret import Secret
 from sparekey.server.console.reports import why
 from sparekey.server.console.site import CONSOLE
 from sparekey.server.web import cookies
-from tests.builders import DAY, NOW, ROOT, a_device, a_user, account_row, denied, on_record, submit
+from tests.builders import DAY, NOW, ROOT, a_device, a_user, account_row, denied, logged_events, submit
 from tests.server.asgi import Reply, ask
 from tests.server.interfaces import run
 from tests.server.operation_world import INSIDE, OUTSIDE, World, an_administrator
@@ -123,7 +123,7 @@ def test_several_users_are_disabled_after_a_question(world: World, admin: Secret
     form = {"logins": "user000 user001"}
     asked = page(world, f"{LIST}/enabled?text=user", admin, form)
     assert "Disable 2 users" in text(asked)
-    assert on_record(world.instance, Action.USER_DISABLED) == []
+    assert logged_events(world.instance, Action.USER_DISABLED) == []
     done = page(world, f"{LIST}/enabled?text=user", admin, form | {"sure": "yes"})
     assert sent_on(done) == (303, f"{LIST}?text=user")
     assert not account_row(world.instance, "user001").enabled
@@ -146,7 +146,7 @@ def test_a_form_of_the_page_does_what_it_says(
 ) -> None:
     denied(submit(world.instance, world.alice, NOW, world.alice.wrong(NOW)))
     assert sent_on(page(world, f"{ALICE}/{act}", admin, form)) == (303, ALICE)
-    assert len(on_record(world.instance, action)) == 1
+    assert len(logged_events(world.instance, action)) == 1
 
 
 def test_an_edit_of_the_name_leaves_the_end_as_it_is(world: World, admin: Secret[str]) -> None:
@@ -238,11 +238,11 @@ def test_a_file_is_checked_before_it_is_imported(world: World, admin: Secret[str
     checked = sent_file(world, admin, content, domain=INSIDE)
     assert "1 user can be imported, 2 lines rejected" in text(checked)
     assert "kept as it is" in text(checked)
-    assert on_record(world.instance, Action.USERS_IMPORTED) == []
+    assert logged_events(world.instance, Action.USERS_IMPORTED) == []
     (mark,) = re.findall(r'name="checked" value="(\w+)"', checked.body.decode())
     for other, without in ((content + "new2,,\n", mark), (content, "")):
         assert sent_file(world, admin, other, domain=INSIDE, do="import", checked=without).status in {400, 409}
-    assert on_record(world.instance, Action.USERS_IMPORTED) == []
+    assert logged_events(world.instance, Action.USERS_IMPORTED) == []
     done = sent_file(world, admin, content, domain=INSIDE, do="import", checked=mark)
     assert "1 user imported, 2 lines rejected" in text(done)
     assert account_row(world.instance, "new1").mail == "new1@example.org"

@@ -25,7 +25,7 @@ from sparekey.server.console.site import CONSOLE
 from sparekey.server.web import cookies
 from sparekey.server.web.pages import FILE
 from sparekey.storage.people import domains
-from tests.builders import NOW, PIN, ROOT, a_user, denied, granted, on_record, submit, token_row
+from tests.builders import NOW, PIN, ROOT, a_user, denied, granted, logged_events, submit, token_row
 from tests.server.asgi import Reply, ask
 from tests.server.interfaces import run
 from tests.server.operation_world import INSIDE, OUTSIDE, World, an_administrator, session_of
@@ -143,10 +143,10 @@ def test_a_form_of_the_page_does_what_it_says(
     act: str, form: Mapping[str, str], action: Action, world: World, admin: Secret[str]
 ) -> None:
     here = f"{LIST}/{world.alice.serial}"
-    before = len(on_record(world.instance, action))
+    before = len(logged_events(world.instance, action))
     where = LIST if act == "remove" else here
     assert sent_on(page(world, f"{here}/{act}", admin, form)) == (303, where)
-    assert len(on_record(world.instance, action)) == before + 1
+    assert len(logged_events(world.instance, action)) == before + 1
 
 
 def test_what_hurts_is_asked_first(world: World, admin: Secret[str]) -> None:
@@ -238,7 +238,7 @@ def test_a_new_tokens_key_is_shown_once(world: World, admin: Secret[str], kind: 
     assert show_token(world.instance, ROOT, serial).with_pin is (with_pin == "yes")
     for address in (f"{LIST}/{serial}", LIST, f"{LIST}/{serial}/remove"):
         assert key not in page(world, address, admin).body.decode().replace(" ", "")
-    assert not [row for row in on_record(world.instance) if key in row.detail]
+    assert not [row for row in logged_events(world.instance) if key in row.detail]
 
 
 def test_a_page_with_a_key_is_not_compressed(world: World, admin: Secret[str]) -> None:
@@ -271,13 +271,13 @@ def test_a_file_is_checked_before_it_is_imported(world: World, admin: Secret[str
     content = (SAMPLES / name).read_bytes()
     reply = sent_file(world, admin, content, domain=INSIDE, password=password)
     assert "can be imported" in text(reply)
-    assert on_record(world.instance, Action.TOKEN_IMPORTED) == []
+    assert logged_events(world.instance, Action.TOKEN_IMPORTED) == []
     (mark,) = re.findall(r'name="checked" value="([0-9a-f]{64})"', reply.body.decode())
     assert (password in reply.body.decode()) is (not password)
     again = {"domain": INSIDE, "password": password, "checked": mark, "do": "import"}
     imported = text(sent_file(world, admin, content, **again))
     assert re.search(r"\d+ tokens? imported", imported)
-    assert len(on_record(world.instance, Action.TOKEN_IMPORTED)) == 1
+    assert len(logged_events(world.instance, Action.TOKEN_IMPORTED)) == 1
 
 
 def test_only_the_file_that_was_checked_is_imported(world: World, admin: Secret[str]) -> None:
@@ -290,7 +290,7 @@ def test_only_the_file_that_was_checked_is_imported(world: World, admin: Secret[
     )
     other = sent_file(world, admin, content.replace(b"T1", b"T2"), domain=INSIDE, do="import", checked=mark)
     assert (other.status, "This file differs from the one that was checked" in text(other)) == (409, True)
-    assert on_record(world.instance, Action.TOKEN_IMPORTED) == []
+    assert logged_events(world.instance, Action.TOKEN_IMPORTED) == []
 
 
 def test_each_refused_line_is_told_and_nothing_of_what_stood_there(world: World, admin: Secret[str]) -> None:
