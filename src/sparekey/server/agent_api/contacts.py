@@ -23,7 +23,7 @@ from sparekey.wire.messages import decode
 
 _LARGEST = 65_536
 _LARGEST_EVENTS = 1 << 20
-_LARGEST_SYNC = 8 << 20  # 50 users, 10 tokens each, 60 days of each token
+_LARGEST_SYNC = 8 << 20  # bytes: 50 users, 10 tokens each, 60 days of each token
 _MOST_HASHES = 1_000
 _ERRORS = (400, 401, 403, 409, 413, 503)
 
@@ -31,7 +31,7 @@ _log = structlog.get_logger()
 
 
 def routes(service: Service) -> list[Route]:
-    """POST events, sync, units, acknowledgements."""
+    """Return the routes for POST of events, sync, units and acknowledgements."""
     return [_events(service), _sync(service), _units(service), _acknowledgements(service)]
 
 
@@ -42,7 +42,7 @@ def _described(path: str, handler: Handler, request: type[object], reply: type[o
 
 def _events(service: Service) -> Route:
     async def events(request: Request) -> Response:
-        """Take in what happened on the device while it was offline."""
+        """Store the events that happened on the device while it was offline."""
         signed = await read_signed(service, request, _LARGEST_EVENTS)
         asked = decode(api.EventsRequest, signed.body)
         last = await service.contacts.run(take_events, service.instance, signed.device, asked.events, now=signed.now)
@@ -72,14 +72,14 @@ async def _synced(service: Service, signed: SignedRequest, asked: api.SyncReques
         checkpoint=contact.checkpoint,
         users=contact.users,
         last_event=contact.last_event,
-        # Spread, so that devices that started together do not stay together.
+        # Spread at random, because devices that start together would otherwise make every contact together.
         next_sync=service.sync_interval - tenth + secrets.randbelow(2 * tenth + 1),
     )
 
 
 def _units(service: Service) -> Route:
     async def units(request: Request) -> Response:
-        """Seal one unit; its bytes go to this device and nowhere else."""
+        """Seal one unit and return its bytes, to this device and nowhere else."""
         signed = await read_signed(service, request, _LARGEST)
         asked = decode(api.UnitRequest, signed.body)
         unit = await service.units.run(seal_for_device, service.instance, signed.device, asked, now=signed.now)
@@ -90,7 +90,7 @@ def _units(service: Service) -> Route:
 
 def _acknowledgements(service: Service) -> Route:
     async def acknowledgements(request: Request) -> Response:
-        """The device has these units on its disk."""
+        """Acknowledge the units that are now on the disk of the device."""
         signed = await read_signed(service, request, _LARGEST_EVENTS)
         asked = decode(api.AcknowledgementRequest, signed.body)
         if len(asked.unit_hashes) > _MOST_HASHES:

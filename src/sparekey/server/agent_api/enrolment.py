@@ -20,7 +20,7 @@ _TAG = "agent: enrolment"
 
 
 def routes(service: Service) -> list[Route]:
-    """GET trust, POST enrol."""
+    """Return the routes for GET of the trust and POST of an enrolment."""
 
     async def trust(_: Request) -> Response:
         """Return the CA certificate and the signing key that the enrolment code's pin covers."""
@@ -29,7 +29,7 @@ def routes(service: Service) -> list[Route]:
         return answer(api.TrustReply(ca_certificate=instance.ca_certificate.hex(), signing_key=signing_key.hex()))
 
     async def enrol_device(request: Request) -> Response:
-        """Take a device in, for a one-time secret and a proof that it has the key it brings."""
+        """Enrol a device that shows a one-time secret, and proves that it has the private half of its key."""
         asked = decode(api.EnrolRequest, await read_body(request, _LARGEST))
         now = service.now()
         enrolled = await service.contacts.run(enrol, service.instance, _enrolment(asked), now=now)
@@ -63,7 +63,7 @@ def _enrolment(asked: api.EnrolRequest) -> EnrolmentRequest:
 
 
 def unhex(text: str, name: str) -> bytes:
-    """The bytes of a member in hex. Raises BadInput, which never repeats them."""
+    """Return the bytes of a member in hex. Raises BadInput, which never repeats them."""
     try:
         return bytes.fromhex(text)
     except ValueError:

@@ -24,14 +24,17 @@ _LARGEST = 16_384
 
 
 def routes(service: Service) -> list[Route]:
-    """POST sign-ins."""
+    """Return the route for POST of sign-ins."""
     messages = Messages(
         request=api.SignInRequest, reply=api.SignInReply, errors=(400, 401, 403, 413, 503), headers=HEADERS
     )
 
     async def sign_in(request: Request) -> Response:
-        """Granted, with the key that opens what the device keeps for the user; denied, all denials alike; or a
-        question, answered under its `reply_to`."""
+        """Sign in a user on a device. The result is granted, denied, or a challenge.
+
+        A grant has the key that opens the secrets which the device keeps for the user. All denials are alike. The
+        answer to a challenge is another sign-in with its `reply_to`.
+        """
         arrived = Floor.arrival()
         signed = await read_signed(service, request, _LARGEST)
         asked = decode(api.SignInRequest, signed.body)

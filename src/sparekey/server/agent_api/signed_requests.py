@@ -25,7 +25,7 @@ _TIME: Final = re.compile(r"[0-9]{1,12}")
 
 @dataclass(frozen=True)
 class SignedRequest:
-    """The device, what it sent, and the time at which the server took it."""
+    """The device, the body that it sent, and the time after the body was read."""
 
     device: Device
     body: bytes
@@ -33,7 +33,7 @@ class SignedRequest:
 
 
 async def read_signed(service: Service, request: Request, most: int) -> SignedRequest:
-    """Raises RequestRejected unless a device that is enrolled now signed exactly this."""
+    """Return the request. Raises RequestRejected unless a device that is enrolled now has signed exactly this one."""
     device_id, at, signature = (request.headers.get(name, "") for name in HEADERS)
     begun = service.now()
     device = await _get_device(service, device_id)

@@ -36,7 +36,7 @@ _REFUSED: Final = (
 
 
 def routes(service: Service) -> list[Route]:
-    """GET and POST sign-in, with a passcode or a passkey; POST sign-out."""
+    """Return the routes for GET and POST of the sign-in, with a passcode or a passkey, and for POST of the sign-out."""
     passkeys = PasskeySignIn(CONSOLE, service.sessions, lambda _: ADMINISTRATORS, _page)
 
     async def page(request: Request) -> Response:

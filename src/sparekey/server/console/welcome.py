@@ -31,7 +31,7 @@ _BUSY: Final = Conflict("the server is busy", "try again in a few seconds")
 
 
 def routes(service: Service) -> list[Route]:
-    """GET welcome; POST the code, and what is done with it."""
+    """Return the routes for GET of the page, and for POST of the code and of the passkey or token."""
 
     async def page(request: Request) -> Response:
         visit = admitted(service, CONSOLE, request)
@@ -96,7 +96,7 @@ def _answered(request: Request, visit: Visit, handler: Callable[[Visit], Reply])
     except SparekeyError as error:
         visit = replace(visit, error=error)
         return respond(CONSOLE, request, visit, replace(_again(visit), status=status_of(error)))
-    except Exception as error:  # noqa: BLE001 -- every error is a page, and its words are not shown
+    except Exception as error:  # noqa: BLE001 -- every error becomes a page, which does not show its message
         log_unforeseen(error)
         said = Conflict("an internal error occurred", "reload the page in a moment")
         return failed(CONSOLE, request, visit, said, 503 if is_unavailable(error) else 500)

@@ -16,7 +16,7 @@ async def get_caller(service: Service, request: Request, now: int) -> Caller:
     if token:
         caller = await service.administration.run(find_caller, service.instance, token, address_of(request), now)
     if caller is not None and caller.session is not None and not is_admitted(service, request):
-        caller = None  # the session is used from where it cannot have been begun
+        caller = None  # administrators cannot sign in from this address, so the session is not used where it began
     if caller is None:
         raise RequestRejected(
             401, "unknown-caller", "this session or key is not valid, or not from this address", "sign in again"

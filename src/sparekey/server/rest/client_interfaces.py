@@ -21,7 +21,7 @@ class ClientInterfaces:
 
     def __init__(self, service: Service) -> None:
         self._service: Final = service
-        self._known: dict[tuple[bytes, str], tuple[SignInInterface, int]] = {}  # with the unix second of the asking
+        self._known: dict[tuple[bytes, str], tuple[SignInInterface, int]] = {}  # with the unix second of the query
 
     async def find(self, key: Secret[str], address: str, now: int) -> SignInInterface | None:
         """Return the interface of the client; None if the key is not valid or not from this address."""

@@ -78,7 +78,7 @@ class SessionAnswer:
 
 
 def routes(service: Service) -> list[Route]:
-    """POST and DELETE sessions, POST second-factor."""
+    """Return the routes for POST and DELETE of sessions, and for POST of a second factor."""
 
     async def begin(request: Request) -> Response:
         """Sign in as an administrator. A user without a role is refused, and no failure is counted."""
@@ -117,7 +117,7 @@ def routes(service: Service) -> list[Route]:
         try:
             await _session(service, request, now)
         finally:
-            # one that does not hold now might hold again
+            # Also if the session is not valid now: it could become valid again, for example at another address.
             token = bearer_of(request)
             await service.administration.run(end_session, service.instance, id_of(token), now)
         return Response(status_code=204, headers=NOT_KEPT)

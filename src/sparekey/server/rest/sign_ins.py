@@ -49,7 +49,7 @@ class SignInAnswer:
 
 
 def routes(service: Service) -> list[Route]:
-    """POST sign-ins."""
+    """Return the route for POST of sign-ins."""
     interfaces = ClientInterfaces(service)
     messages = Messages(
         request=ClientSignInRequest, reply=SignInAnswer, errors=(400, 401, 413, 429, 503), security=("client",)

@@ -21,8 +21,8 @@ from sparekey.secret import Secret
 
 SESSION: Final = "__Host-sparekey"  # a session of an administrator
 SELF_SERVICE: Final = "__Host-sparekey-self"  # a session of a user
-BROWSER: Final = "__Host-sparekey-browser"  # before anybody signed in
-SAID: Final = "__Host-sparekey-said"  # what was done, for the next page to say
+BROWSER: Final = "__Host-sparekey-browser"  # of a browser before the sign-in
+SAID: Final = "__Host-sparekey-said"  # the message that the next page shows
 ZONE: Final = "sparekey-zone"  # set by console.js
 _MARK_BYTES: Final = 16
 

@@ -48,7 +48,7 @@ class Failures:
         if site is not None:
             try:
                 return self._page(site, failure)
-            except Exception as error:  # noqa: BLE001 -- JSON will do
+            except Exception as error:  # noqa: BLE001 -- if the page fails, JSON is sent
                 log_unforeseen(error)
         return error_answer(failure.status, failure.reply, failure.headers)
 

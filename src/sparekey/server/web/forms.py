@@ -19,8 +19,8 @@ from sparekey.server.web.visits import Visit
 async def with_form(service: Service, request: Request, visit: Visit, most: int = FORM) -> Visit:
     """Return the visit with its form, and the time at which the form was complete. Raises RequestRejected.
 
-    The time is read again because a client could hold a form back: an expired challenge, code or session would
-    otherwise stay valid as long as the client likes, and no lock would apply (S01, S06, S61).
+    The time is read again because a client can send a form slowly. Otherwise the client could keep an expired
+    challenge, code or session valid, and no lock would apply (S01, S06, S61).
     """
     form = await read_form(request, most)
     return replace(visit, form=form, now=service.now())
@@ -34,7 +34,7 @@ async def read_form(request: Request, most: int) -> Fields:
         400, "bad-request", "the form could not be read", "reload the page and send the form again"
     )
     if options.get(b"charset", b"utf-8").lower() != b"utf-8":
-        raise no_form  # no browser names another, and some that a sender could name take hours to read (S08)
+        raise no_form  # browsers send UTF-8 only, and some other encodings can take hours to read (S08)
     try:
         if kind == b"multipart/form-data":
             return await _multipart(request, body)
@@ -48,7 +48,7 @@ async def _multipart(request: Request, body: bytes) -> Fields:
         yield body
 
     parser = MultiPartParser(request.headers, parts(), max_files=4, max_fields=200)
-    parser.spool_max_size = len(body) + 1  # in memory: a file of seeds is on no disk, not even for a moment
+    parser.spool_max_size = len(body) + 1  # everything stays in memory, because a file may contain seeds
     data = await parser.parse()
     pairs, files = [], {}
     for name, value in data.multi_items():

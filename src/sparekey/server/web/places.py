@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from sparekey.core.sign_in.passkeys import RelyingParty
 
-_LOCAL: Final = "localhost"  # the one name for which browsers take a page without TLS for a safe one
+_LOCAL: Final = "localhost"  # the only name for which browsers allow passkeys without TLS
 
 
 def place_of(host: str) -> RelyingParty | None:

@@ -84,7 +84,7 @@ def _said(request: Request) -> str:
 
 
 def to_sign_in(site: Site, page: Page, request: Request) -> Response:
-    """Return the sign-in page with the way back; a form that came too late is not kept."""
+    """Return a redirect to the sign-in page, and from there back to this page. Input of a form is not kept."""
     way = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     back = f"?to={quote(way, safe='')}" if not page.changes else ""
     if request.headers.get("hx-request"):

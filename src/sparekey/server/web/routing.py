@@ -38,7 +38,7 @@ _BUSY: Final = Conflict("the server is busy", "wait a moment and reload the page
 
 
 def routes(service: Service, site: Site) -> list[Route]:
-    """A route for each page."""
+    """Return a route for each page."""
     files = LargeBodyLimit()
     return [Route(page.path, _handler(service, site, page, files), methods=[page.method]) for page in site.pages]
 
@@ -72,8 +72,10 @@ def _handler(
 
 
 def _refused_unread(site: Site, page: Page, request: Request, visit: Visit) -> Response | None:
-    """Refuse a file early if the visitor may not send one (S08); None: accept it, everything is checked again
-    afterwards."""
+    """Return a refusal before the file is read if the visitor may not send one (S08), else None.
+
+    Everything is checked again after the file was read.
+    """
     session = site.sessions.find(visit, token_of(site, request))
     if session is None:
         return to_sign_in(site, page, request)
@@ -99,7 +101,7 @@ def _answered(site: Site, page: Page, request: Request, visit: Visit) -> tuple[R
         return _made(site, page, request, visit), False
     except SparekeyError as error:
         return failed(site, request, visit, error, status_of(error)), False
-    except Exception as error:  # noqa: BLE001 -- every error is a page, and its words are not shown
+    except Exception as error:  # noqa: BLE001 -- every error becomes a page, which does not show its message
         log_unforeseen(error)
         status, said = (
             (503, "the server is temporarily unavailable")
@@ -110,8 +112,11 @@ def _answered(site: Site, page: Page, request: Request, visit: Visit) -> tuple[R
 
 
 def _verify_admitted(site: Site, page: Page, request: Request, visit: Visit) -> None:
-    """Verify the form and the permission. Raises NotAllowed for a form that is not ours, or for a page that this
-    visitor may not use anywhere; BadInput for characters that no page sends."""
+    """Verify the form and the permission.
+
+    Raises NotAllowed for a form that is not ours, or for a page that this visitor may not use anywhere. Raises BadInput
+    for characters that no page sends.
+    """
     if page.changes:
         verify_ours(site, request, visit.form)
     visit.form.verify_typeable()
@@ -128,7 +133,7 @@ def _made(site: Site, page: Page, request: Request, visit: Visit) -> Response:
         if page.again is None:
             raise
         visit = replace(visit, error=error)
-        reply = page.again(visit)  # raises where what the form is about is gone
+        reply = page.again(visit)  # raises if the object of the form no longer exists
         if isinstance(reply, Shown):
             reply = replace(reply, status=status_of(error))
     return respond(site, request, visit, reply)

@@ -20,8 +20,7 @@ _ASKED_FIELDS: Final = frozenset({_PASSCODE_FIELD, _ANSWER_FIELD, _PASSKEY_FIELD
 
 
 def ask_for_second_factor(site: Site, visit: Visit) -> Shown | None:
-    """Return None if the second factor came with the form and was correct, else the page that asks for it and keeps the
-    form."""
+    """Return None if the form has a correct second factor, else the page that asks for one and keeps the form."""
     verdict = _second_factor(site.sessions, visit)
     if verdict is not None and isinstance(verdict.outcome, Granted):
         return None
@@ -36,7 +35,7 @@ def ask_for_second_factor(site: Site, visit: Visit) -> Shown | None:
     if verdict is not None and isinstance(verdict.outcome, Asked):
         name = verdict.reply_to.reveal() if verdict.reply_to else ""
         said |= {"challenge": verdict.outcome.text, "reply_to": name, "wrong": False}
-    # what was typed before may be a PIN
+    # the earlier input may contain a PIN
     return visit.show("second-factor.html", secret=True, **said)
 
 

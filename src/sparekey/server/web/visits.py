@@ -21,7 +21,7 @@ class Visit:
     """One request, as a handler sees it.
 
     `path`: the decoded values in the path. `error`: the mistake in a form that is shown again. `partial`: only a part
-    of the page is replaced (htmx). `address`: the address of the client; `administrators_too`: True if administrators
+    of the page is replaced (htmx). `address`: the address of the client. `administrators_too`: True if administrators
     may use it. `host`: the name of the server in the request, with the port.
     """
 
@@ -67,7 +67,7 @@ class Visit:
         return within is None or bool(within)
 
     def show(self, template: str, *, secret: bool = False, **values: object) -> Shown:
-        """The page of this template."""
+        """Return the page of this template."""
         return Shown(template, values, secret=secret)
 
 

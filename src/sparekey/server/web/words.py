@@ -31,7 +31,7 @@ def day_field(at: int | None, zone: tzinfo) -> str:
 
 
 def distance(at: int, now: int) -> str:
-    """Return a span as text, at least two of its unit: `in 7 days`, `3 hours ago`, `now`."""
+    """Return a span as text in the largest unit of which it has at least two: `in 7 days`, `3 hours ago`, `now`."""
     seconds = abs(at - now)
     for least, unit, name in _SPANS:
         if seconds >= least:

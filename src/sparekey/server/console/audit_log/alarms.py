@@ -21,7 +21,7 @@ def without_commands(text: str) -> str:
     return " ".join(sentence for sentence in re.split(r"(?<=[.!?]) ", text) if "`" not in sentence)
 
 
-# what `alarms/rows.html` uses
+# the values that `alarms/rows.html` uses
 FOR_ROWS: Final[Mapping[str, Any]] = {"stopped": Action.ALARM_OPERATOR_STOPPED, "without_commands": without_commands}
 
 

@@ -55,7 +55,7 @@ def manage(visit: Visit) -> Reply:
             error = found
     whole = visit.actor.may(Permission.AUDIT_VIEW, None)
     if isinstance(error, NotAllowed) and not whole and not _names_somebody(wanted):
-        error = None  # said on the page in other words
+        error = None  # the page says so in its own words
     shown = rows[:_PAGE]
     return visit.show(
         "audit/manage.html",

@@ -176,14 +176,14 @@ def revoke(visit: Visit) -> Reply:
 
 @pages.get("/{name}/stolen", Permission.DEVICE_REVOKE)
 def before_stolen(visit: Visit) -> Reply:
-    """Show what a report would do, without changing anything."""
+    """Show the effects of a report, without changing anything."""
     found = devices_stolen.look_at_stolen(visit.instance, visit.actor, visit.path["name"], now=visit.now)
     return visit.show("devices/stolen.html", found=found, reported=False, here=f"{LIST}/{found.device_id}")
 
 
 @pages.post("/{name}/stolen", Permission.DEVICE_REVOKE, again=before_stolen)
 def report_stolen(visit: Visit) -> Reply:
-    """Report a device stolen and show the effects: later, the device holds no data of any user."""
+    """Report a device stolen and show the data that this invalidates."""
     form = visit.form
     found = devices_stolen.report_stolen(
         visit.instance,

@@ -126,7 +126,7 @@ def _shown(visit: Visit, kind: CodeKind) -> Reply:
     try:
         code = emergency.show(visit.instance, visit.actor, kind, _name(visit), device, showing, now=visit.now)
     except ApprovalNeeded:
-        # the request for approval is made: this is no mistake in the form
+        # Not a mistake in the form: the request for approval has been made.
         said = "Approval requested. You can show the code when another person has approved."
         return Redirect(passcodes_of(_name(visit)), said)
     return page_of(visit, kind, shown=code)

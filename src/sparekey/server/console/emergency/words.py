@@ -73,7 +73,7 @@ _CIRCUMSTANCES: Final[Mapping[str, str]] = {
 
 
 def told(row: NamedEvent) -> str:
-    """Return one event of a code's history as a sentence, without its time and who did it."""
+    """Return one event of a code's history as a sentence, without its time and its actor."""
     detail = json.loads(row.detail)
     match row.action:
         case Action.EMERGENCY_SHOWN:

@@ -15,8 +15,11 @@ def ask_first(
     crumbs: Sequence[tuple[str, str]],
     fields: Mapping[str, str] | None = None,
 ) -> Reply:
-    """Return the confirmation page. `to`: where the form is sent, with `fields`; `crumbs`: address and text, the last
-    of which is also the target of Cancel."""
+    """Return the confirmation page.
+
+    `to`: the address to which the form is sent, with `fields`. `crumbs`: pairs of address and text; the last address is
+    also the target of Cancel.
+    """
     return visit.show(
         "confirm.html",
         title=title,

@@ -17,7 +17,7 @@ from sparekey.server.web.visits import Visit
 from sparekey.server.web.words import day_field
 
 pages = Pages("/console/users")
-new_pages = Pages("/console/new-user")  # not below the others: there may be a user of this name
+new_pages = Pages("/console/new-user")  # not below the page of users, because a login may be `new`
 _LIST: Final = "/console/users"
 _PAGE: Final = 50
 _DISABLED: Final = (

@@ -244,5 +244,5 @@ def _before(visit: Visit, kind: PolicyKind, name: str, preview: Preview) -> dict
 
 
 def _hours(visit: Visit, preview: Preview) -> float:
-    """Seconds that the server works to renew data."""
+    """Return the seconds that the server needs to renew data."""
     return preview.renewal.core_seconds / cores_of(visit.settings) if preview.renewal else 0.0

@@ -96,7 +96,7 @@ LABELS: Final[Mapping[str, str]] = {
     "within_minutes": "Count failures within",
     "unlock_after_minutes": "Unlock after",
 }
-_MEANINGS: Final[Mapping[str, str]] = {  # where the registry's words name a command or a document
+_MEANINGS: Final[Mapping[str, str]] = {  # used if the registry's text names a command or a document
     "protection_level": "How expensive each guess is for an attacker who has copied the disk.",
     "os_password": (
         "Devices may store the user's operating-system password, if their login is set up to use it. Only a correct "
@@ -111,7 +111,7 @@ _ZERO: Final[Mapping[str, str]] = {
     "pin_lifetime": "never",
     "own_emergency_days": "off: only the help desk",
 }
-# of one field, where the value alone would read like its neighbour
+# texts of values of one field that would look like another value
 _CHOICES: Final[Mapping[str, Mapping[str, str]]] = {
     "pin_characters": {PinCharacters.BOTH: "letters and digits, both required"}
 }
@@ -156,7 +156,7 @@ class FieldRow:
 
     @property
     def effect(self) -> str:
-        """The effect of an edit on data that exist."""
+        """Return the effect of an edit on existing data."""
         return str(self.field.effect)
 
     @property

@@ -10,8 +10,8 @@ from sparekey.server.web.pages import Pages
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/console/readiness")
-_USERS: Final = 200  # looked at for one page of the list
-BY_ITSELF: Final = 20_000  # users that a page counts without being asked to
+_USERS: Final = 200  # users that are checked for one page of the list
+BY_ITSELF: Final = 20_000  # up to this number of users, a page counts automatically
 
 
 @pages.get("", Permission.REPORT_VIEW)

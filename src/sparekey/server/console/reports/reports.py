@@ -17,8 +17,8 @@ from sparekey.server.web.pages import Pages
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/console/reports")
-MOST_ROWS: Final = 25_000  # of a file from a page: it takes some seconds
-_USERS: Final = 100  # of one page
+MOST_ROWS: Final = 25_000  # of a download, which takes some seconds
+_USERS: Final = 100  # users on one page
 
 
 @pages.get("", Permission.REPORT_VIEW)
@@ -42,7 +42,7 @@ def forecast_file(visit: Visit) -> Reply:
 
 
 def _file(visit: Visit, name: str, columns: tuple[str, ...], rows: Iterator[Mapping[str, Json]]) -> Reply:
-    """All rows or none: a report that was cut would be believed. Raises Conflict where they are too many."""
+    """Return the file with all rows. Raises Conflict if there are too many: a reader would miss a cut."""
     kind = visit.query.text("as") or "csv"
     if kind not in ("csv", "json"):
         raise BadInput("this file format does not exist", "choose CSV or JSON")

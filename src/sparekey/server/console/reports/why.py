@@ -19,9 +19,9 @@ from sparekey.server.web.pages import Pages
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/console/users")
-_MOMENT: Final = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d) UTC")  # as core.explain.online writes it
-_POLICY: Final = "policy "  # the beginning of the rules that only say what policy says
-# What is done, who may, and where; {} is the user, token or device.
+_MOMENT: Final = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d) UTC")  # the format of core.explain.online
+_POLICY: Final = "policy "  # rules that only repeat the policy begin with this
+# The remedy, the permission for it, and the address of its page; {} is the user, token or device.
 _DEEDS: Final[Mapping[Deed, tuple[str, Permission, str]]] = {
     Deed.ENABLE_USER: ("Enable the user", Permission.USER_EDIT, "/console/users/{}"),
     Deed.CHANGE_END: ("Change the expiry of the account", Permission.USER_EDIT, "/console/users/{}/edit"),
@@ -35,7 +35,7 @@ _DEEDS: Final[Mapping[Deed, tuple[str, Permission, str]]] = {
     Deed.CHANGE_POLICY: ("Change the policy", Permission.POLICY_MANAGE, "/console/policies"),
     Deed.INVITE_DEVICE: ("Enrol the device again", Permission.DEVICE_INVITE, "/console/devices:invite"),
 }
-# Permissions that are needed in another domain than the user's: in all domains, or in any.
+# Remedies whose permission is not needed in the domain of the user, but in all domains ("") or in any (None).
 _WHERE: Final[Mapping[Deed, str | None]] = {Deed.CHANGE_POLICY: "", Deed.INVITE_DEVICE: None}
 
 
@@ -59,7 +59,7 @@ class Part:
 
     conclusion: Rule
     rules: tuple[Rule, ...]
-    policy: tuple[tuple[FieldRow, str], ...]  # with where it comes from
+    policy: tuple[tuple[FieldRow, str], ...]  # each field with the source of its value
 
     @property
     def online(self) -> bool:

@@ -34,7 +34,7 @@ def account(visit: Visit) -> Reply:
 
 @pages.post("/account/passkeys:add", None, again=account, fresh=True)
 def new_passkey(visit: Visit) -> Reply:
-    """Return the form that creates a passkey, after the second factor, so that the new passkey is not lost."""
+    """Return the form that creates a passkey. It asks for the second factor first, so that no new passkey is lost."""
     get_place(visit)
     passkeys.verify_may_begin(visit.instance, get_session(visit))
     return visit.show("account/new.html")

@@ -17,7 +17,7 @@ from sparekey.server.web.pages import FILE, Pages
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/console/token-imports")
-_SHOWN: Final = 300  # refusals: a file may have very many
+_SHOWN: Final = 300  # refused entries, because a file may have very many
 
 
 @pages.get("", Permission.TOKEN_IMPORT)
