@@ -139,6 +139,20 @@ def test_a_device_tells_who_can_sign_in_there_and_what_happened(world: World, ad
     assert "Device enrolled" in shown
 
 
+def test_the_codes_on_a_device_lead_to_the_page_of_each_code_for_those_who_may_see_it(
+    world: World, admin: Secret[str]
+) -> None:
+    addresses = [f"/console/tokens/{world.alice.serial}/emergency", f"/console/users/{world.alice.login}/emergency"]
+    path = f"{DEVICES}/{world.device_id}"
+    shown = page(world, path, admin)
+    assert [address for address in addresses if f'href="{address}"' in shown.body.decode()] == addresses
+    assert [page(world, address, admin).status for address in addresses] == [200, 200]
+    roles.add_role(world.instance, ROOT, "device viewer", ["device.view", "user.view"], now=NOW)
+    viewer = page(world, path, an_administrator(world.instance, "device viewer", INSIDE))
+    assert f"Tokencode of {world.alice.serial}, version 1" in words(viewer)
+    assert [address for address in addresses if f'href="{address}"' in viewer.body.decode()] == []
+
+
 def test_an_invitation_shows_its_code_once_and_the_next_command(world: World, admin: Secret[str]) -> None:
     reply = page(world, f"{DEVICES}:invite", admin, {"name": "office-9", "domain": INSIDE, "hours": "2"})
     shown = words(reply)

@@ -30,6 +30,7 @@ class UserOnDevice:
     account_id: str
     login: str
     name: str
+    domain_id: str
     last_sign_in: int | None
     data: tuple[HeldData, ...]
     codes: tuple[ConfirmedCode, ...]
@@ -99,6 +100,7 @@ def _user(used: Sequence[UserAndToken], held: Sequence[Holding], now: int) -> Us
         first.account_id,
         first.login,
         first.name,
+        first.domain_id,
         first.last_sign_in,
         tuple(sorted((held for held in data if held.ends_at > now), key=lambda held: (-held.ends_at, held.serial))),
         tuple(sorted(codes, key=lambda code: code.serial, reverse=True)),
