@@ -43,7 +43,7 @@ def _given(visit: Visit, serial: str, form: Fields) -> GivenAccess:
 
 
 def _showing(form: Fields) -> Showing:
-    """Return the facts about the caller. The fields have other names than those of the offline form on the same page."""
+    """Return the facts about the caller. The fields have other names than in the offline form on the same page."""
     return Showing(
         form.text("given-to", "How the caller was identified", needed=True),
         form.text("given-note", "Note"),
