@@ -121,7 +121,7 @@ def test_one_time_tokencodes_are_given_once_and_ended(visit: Visitor, help_desk:
     page.get_by_label("Number of one-time tokencodes").fill("4")
     page.get_by_label("Allow it only after the lifetime has passed").check()
     page.get_by_label("How was the caller identified?").fill("called back")
-    page.get_by_role("button", name="Give tokencodes").click()
+    page.get_by_role("button", name="Create tokencodes").click()
     given = page.get_by_role("region", name="One-time tokencodes")
     codes = given.locator("li b").all_inner_texts()
     assert len(set(codes)) == 4

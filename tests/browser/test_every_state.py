@@ -116,7 +116,7 @@ def one_time_codes(visit: Visitor, place: Furnished) -> None:
     page.get_by_text("Replace these tokencodes").click()
     page.get_by_label("Set of one-time tokencodes").check()
     page.get_by_label("How was the caller identified?").fill("called back")
-    page.get_by_role("button", name="Give tokencodes").click()
+    page.get_by_role("button", name="Create tokencodes").click()
     expect(page.get_by_text("shown only once")).to_be_visible()
 
 

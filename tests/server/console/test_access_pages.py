@@ -234,7 +234,7 @@ def test_s63_a_theft_names_nobody_of_other_domains(world: World, admin: Secret[s
         assert bob.serial not in words(reply)
     for reply in told[:2]:
         assert "And 1 user in other security domains." in words(reply)
-    assert "The data of these users ended then: carol, 1 user elsewhere." in words(told[2])
+    assert "The data of these users ended then: carol and 1 user whom you cannot see." in words(told[2])
     assert "The data of these users ended then: bob, carol." in words(page(world, here, admin))
 
 

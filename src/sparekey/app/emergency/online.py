@@ -205,7 +205,7 @@ def give_to(
 ) -> GivenAccess | Stopped:
     """Give access to a token whose permission is checked, under its user's lock.
 
-    The error of a Stopped must be raised after the commit. `turn`: from `begin_showing`, before the user's lock.
+    If this returns a Stopped, raise its error after the commit. `turn`: from `begin_showing`, before the user's lock.
     `notice`: the notice to the user. Raises NotAllowed.
     """
     account = _usable_account(connection, token, now)

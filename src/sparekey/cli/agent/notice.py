@@ -1,7 +1,7 @@
 """The command `sparekey-agent notice`: shows on the user's desktop that offline data run low. A timer of the user runs
 it.
 
-- It runs as the user and asks the daemon as the user. The daemon reaches no session and needs no right to.
+- It runs as the user and asks the daemon as the user. The daemon has no access to desktop sessions and needs none.
 - It shows one notice a day. The next one replaces it, and fresh data remove it.
 - It uses `busctl`, which every desktop with systemd has. If no desktop shows notices, nothing is shown.
 """

@@ -117,7 +117,7 @@ def assess_without_device(account: AccountState, now: int) -> Assessment:
 
 
 def runs_out(assessment: Assessment, now: int, within: int = WEEK) -> int | None:
-    """Return when the user can no longer sign in with the token, if that is within so many seconds, else None."""
+    """Return when the user can no longer sign in with the token, if that is within `within` seconds; otherwise None."""
     if assessment.readiness is Readiness.CLOSED:
         return None
     if assessment.data_until is None:

@@ -1,7 +1,9 @@
 """Authentication at the agent API: the device's signature over the whole request, checked before parsing.
 
-Rules: an unknown device's body is not read; only a client with the device's key learns that it is revoked, or that its
-clock is off; the device is checked again after its body was read: it may be revoked during a slow upload.
+Rules:
+- The body of an unknown device is not read.
+- Only a client with the device's key learns that the device is revoked, or that its clock is off.
+- Check the device again after reading the body: it may have been revoked during a slow upload.
 """
 
 import re

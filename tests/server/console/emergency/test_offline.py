@@ -141,7 +141,7 @@ def test_s42_codes_are_not_compressed_beside_what_somebody_chose(world: World, h
     assert b"Manage Emergency" in gzip.decompress(plain.body)
     for path, form in (
         (f"{TOKENCODES}/show", CALLER),
-        (f"{TOKENCODES}/temporary", {"kind": "fixed", "lifetime": "none", "given-to": "called back"}),
+        (f"{TOKENCODES}/temporary", {"kind": "fixed", "lifetime": "none", "given-caller": "called back"}),
     ):
         reply = ask(world, hedy, "POST", path, form, **zipped)
         assert (reply.status, header(reply, "content-encoding")) == (200, ""), path
@@ -212,7 +212,7 @@ def test_online_access_until_the_end_of_a_day_with_each_rule(world: World, hedy:
             "lifetime": "date",
             "until": "2027-01-31",
             "if-available": rule,
-            "given-to": "called back",
+            "given-caller": "called back",
         }
         reply = ask(world, hedy, "POST", f"{TOKENCODES}/temporary", form)
         assert reply.status == 200, words(reply)
@@ -228,7 +228,7 @@ def test_online_access_until_the_end_of_a_day_with_each_rule(world: World, hedy:
     nobody = ask(world, hedy, "POST", f"{TOKENCODES}/temporary", {"kind": "fixed", "lifetime": "none"})
     assert (nobody.status, "'How the caller was identified' is empty" in words(nobody)) == (400, True)
     past = ask(
-        world, hedy, "POST", f"{TOKENCODES}/temporary", {"kind": "fixed", "until": "2026-01-31", "given-to": "x"}
+        world, hedy, "POST", f"{TOKENCODES}/temporary", {"kind": "fixed", "until": "2026-01-31", "given-caller": "x"}
     )
     assert (past.status, "is in the past, or too far in the future" in words(past)) == (400, True)
     ask(world, hedy, "POST", f"{TOKENCODES}/temporary/end")

@@ -45,7 +45,7 @@ def _given(visit: Visit, serial: str, form: Fields) -> GivenAccess:
 def _showing(form: Fields) -> Showing:
     """Return the facts about the caller. The fields have other names than in the offline form on the same page."""
     return Showing(
-        form.text("given-to", "How the caller was identified", needed=True),
+        form.text("given-caller", "How the caller was identified", needed=True),
         form.text("given-note", "Note"),
         form.text("given-ticket", "Ticket"),
     )

@@ -49,7 +49,7 @@ MENDS: Final[Mapping[Obstacle, tuple[str, str, Permission]]] = {
 
 # Choices for the token while emergency access lasts, in the order of the form.
 TURNS_UP: Final[Mapping[IfAvailable, str]] = {
-    IfAvailable.DENY: "Deny the token",
+    IfAvailable.DENY: "Deny the token while emergency access lasts",
     IfAvailable.END: "Allow it at any time, and end emergency access at its first use",
     IfAvailable.AFTER_LIFETIME: "Allow it only after the lifetime has passed",
 }
