@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from sqlalchemy import update
 
 from sparekey.app.instance import Instance
-from sparekey.app.sign_in.answers import answer_challenge
+from sparekey.app.sign_in.challenge_answers import answer_challenge
 from sparekey.app.sign_in.verification import SignInInterface, SignInResult, sign_in
 from sparekey.core.policy.kinds import PolicyKind
 from sparekey.core.reasons import ChallengeKind

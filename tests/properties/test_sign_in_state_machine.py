@@ -26,7 +26,7 @@ from sparekey.app.instance import TOP_DOMAIN, Instance
 from sparekey.app.offline.sign_in import DeviceSignIn, sign_in_on_device
 from sparekey.app.people.users import add_user, unlock
 from sparekey.app.people.users import set_enabled as set_user_enabled
-from sparekey.app.sign_in.answers import answer_challenge
+from sparekey.app.sign_in.challenge_answers import answer_challenge
 from sparekey.app.sign_in.verification import SignInResult, sign_in
 from sparekey.app.snapshots import code_state
 from sparekey.app.tokens.life_cycle import assign, replace, unassign

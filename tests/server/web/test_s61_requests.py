@@ -9,8 +9,8 @@ from sparekey.server.console.site import CONSOLE
 from sparekey.server.openapi import document
 from sparekey.server.selfservice.site import SELF_SERVICE
 from sparekey.server.web import cookies
+from sparekey.server.web.after_sign_in import way_back
 from sparekey.server.web.rendering import MARK_FIELD
-from sparekey.server.web.sign_in_replies import way_back
 from tests.builders import NOW, PIN, a_user
 from tests.server.asgi import Reply, ask
 from tests.server.interfaces import BROWSER, Interfaces, make_administrator, run

@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from sparekey.app.instance import Instance
 from sparekey.app.offline.sync import DeviceKey, after_sign_in
-from sparekey.app.sign_in.answers import answer_challenge
+from sparekey.app.sign_in.challenge_answers import answer_challenge
 from sparekey.app.sign_in.verification import SignInInterface, SignInResult, sign_in
 from sparekey.core.sign_in.outcome import Granted
 from sparekey.secret import Secret

@@ -23,7 +23,7 @@ from sqlalchemy import Connection, Table
 from sparekey.app.authorisation import grants_of, visitor_of
 from sparekey.app.instance import Instance, log
 from sparekey.app.policies_in_force import policy_in
-from sparekey.app.sign_in.answers import answer_challenge
+from sparekey.app.sign_in.challenge_answers import answer_challenge
 from sparekey.app.sign_in.verification import SignInInterface, SignInResult, sign_in
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import NotAllowed

@@ -34,7 +34,7 @@ from sparekey.app.sessions.administrators import (
     second_factor_but_emergency,
     second_factor_of,
 )
-from sparekey.app.sign_in.answers import answer_challenge
+from sparekey.app.sign_in.challenge_answers import answer_challenge
 from sparekey.app.sign_in.verification import SignInInterface, SignInResult, sign_in
 from sparekey.core.errors import Conflict, NotAllowed
 from sparekey.core.names import is_login

@@ -16,7 +16,7 @@ from sparekey.server.floor import Floor
 from sparekey.server.json_replies import answer
 from sparekey.server.openapi import Messages, described_route
 from sparekey.server.service import Service
-from sparekey.server.sign_in_answers import run_sign_in
+from sparekey.server.sign_in_floor import run_sign_in
 from sparekey.wire import agent_api as api
 from sparekey.wire.messages import decode
 

@@ -17,7 +17,8 @@ from sparekey.secret import Secret
 from sparekey.server.console.site import CONSOLE, HOME, SIGN_IN, SIGN_OUT
 from sparekey.server.floor import Floor
 from sparekey.server.service import Service
-from sparekey.server.sign_in_answers import run_sign_in
+from sparekey.server.sign_in_floor import run_sign_in
+from sparekey.server.web.after_sign_in import answered, way_back
 from sparekey.server.web.arrivals import admitted, token_of, verify_ours
 from sparekey.server.web.fields import Fields
 from sparekey.server.web.forms import with_form
@@ -25,7 +26,6 @@ from sparekey.server.web.page_results import Redirect, Shown
 from sparekey.server.web.passkeys import BUSY, PasskeySignIn, form_of
 from sparekey.server.web.passkeys import routes as passkey_routes
 from sparekey.server.web.responses import failed, respond
-from sparekey.server.web.sign_in_replies import answered, way_back
 from sparekey.server.web.visits import Visit
 from sparekey.server.work import Busy
 

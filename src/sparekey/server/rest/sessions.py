@@ -32,7 +32,7 @@ from sparekey.server.json_replies import NOT_KEPT, answer, error_answer
 from sparekey.server.openapi import Messages, described_route
 from sparekey.server.rest.callers import address_of, bearer_of, get_caller, is_admitted
 from sparekey.server.service import Service
-from sparekey.server.sign_in_answers import run_sign_in
+from sparekey.server.sign_in_floor import run_sign_in
 from sparekey.server.work import Busy
 from sparekey.wire.agent_api import ErrorReply
 from sparekey.wire.messages import TYPED, decode

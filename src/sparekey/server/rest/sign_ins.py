@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sparekey.app.sign_in.answers import answer_challenge
+from sparekey.app.sign_in.challenge_answers import answer_challenge
 from sparekey.app.sign_in.verification import SignInInterface, SignInResult, sign_in
 from sparekey.core.sign_in.outcome import Asked, Denied, Granted
 from sparekey.secret import Secret
@@ -17,7 +17,7 @@ from sparekey.server.json_replies import answer, error_answer
 from sparekey.server.openapi import Messages, described_route
 from sparekey.server.rest.client_interfaces import ClientInterfaces
 from sparekey.server.service import Service
-from sparekey.server.sign_in_answers import run_sign_in
+from sparekey.server.sign_in_floor import run_sign_in
 from sparekey.server.work import Busy
 from sparekey.wire.agent_api import ErrorReply
 from sparekey.wire.messages import TYPED, decode

@@ -22,13 +22,13 @@ from sparekey.core.sign_in.passkeys import RelyingParty
 from sparekey.secret import Secret
 from sparekey.server.floor import Floor
 from sparekey.server.service import Service
-from sparekey.server.sign_in_answers import run_sign_in
+from sparekey.server.sign_in_floor import run_sign_in
 from sparekey.server.web import cookies
+from sparekey.server.web.after_sign_in import answered
 from sparekey.server.web.arrivals import admitted, verify_ours
 from sparekey.server.web.forms import with_form
 from sparekey.server.web.page_results import Download, Shown
 from sparekey.server.web.responses import failed, respond
-from sparekey.server.web.sign_in_replies import answered
 from sparekey.server.web.site import Site
 from sparekey.server.web.visits import Visit
 from sparekey.server.work import Busy, WorkPool
