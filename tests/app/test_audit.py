@@ -54,7 +54,7 @@ def test_s42_a_row_goes_with_its_transaction(database: Database) -> None:
 
 
 @pytest.mark.parametrize("detail", [{"pin": Secret("1234")}, {"deep": [{"seed": Secret(b"x")}]}, {"raw": b"\x01"}])
-def test_s65_no_secret_and_no_bytes_go_on_record(memory_database: Database, detail: dict[str, object]) -> None:
+def test_s65_secrets_and_bytes_are_never_logged(memory_database: Database, detail: dict[str, object]) -> None:
     with pytest.raises(TypeError, match="cannot hold") as refused, memory_database.write() as connection:
         append(connection, an_entry(detail=detail))
     assert "1234" not in str(refused.value)
@@ -72,7 +72,7 @@ def test_the_same_detail_has_one_text(detail: dict[str, int | str | bool | None]
     assert canonical_json(detail).isascii()
 
 
-def test_rows_are_found_by_what_they_are_about(database: Database) -> None:
+def test_events_are_found_by_their_objects(database: Database) -> None:
     with database.write() as connection:
         for index in range(6):
             action = Action.TOKEN_LOST if index % 2 else Action.SIGN_IN_GRANTED

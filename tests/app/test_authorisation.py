@@ -110,7 +110,7 @@ def who_has(server: Instance, permissions: set[Permission], domain: str) -> Acto
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_who_has_the_permission_there_may(server: Instance, name: str) -> None:
+def test_the_permission_in_the_domain_is_enough(server: Instance, name: str) -> None:
     case = CASES[name]
     add_tree(server)
     wanted = an_object(server, case.kind, "Bern")
@@ -118,7 +118,7 @@ def test_who_has_the_permission_there_may(server: Instance, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_s63_what_is_out_of_scope_does_not_exist(server: Instance, name: str) -> None:
+def test_s63_objects_out_of_scope_do_not_exist(server: Instance, name: str) -> None:
     case = CASES[name]
     add_tree(server)
     actor = who_has(server, set(Permission), "Support")
@@ -147,7 +147,7 @@ ABOVE = [
 
 
 @pytest.mark.parametrize("name", ABOVE)
-def test_s63_who_has_more_rights_is_out_of_reach(server: Instance, name: str) -> None:
+def test_s63_users_with_more_rights_are_out_of_reach(server: Instance, name: str) -> None:
     case = CASES[name]
     add_tree(server)
     wanted = an_object(server, case.kind, "Bern")
@@ -183,7 +183,7 @@ def test_s63_grants_elsewhere_are_not_seen(server: Instance) -> None:
     assert [each.holder for each in roles.show_role(server, actor, "help desk").grants] == ["desk-bern"]
 
 
-def test_s63_nobody_gives_rights_that_they_do_not_have(server: Instance) -> None:
+def test_s63_an_actor_cannot_give_rights_that_it_lacks(server: Instance) -> None:
     add_tree(server)
     actor = who_has(server, {P.ROLE_MANAGE, P.USER_VIEW}, "Sales")
     a_user(server, "carol", domain="Sales")
@@ -198,7 +198,7 @@ def test_s63_nobody_gives_rights_that_they_do_not_have(server: Instance) -> None
         roles.set_permissions(server, actor, "own", ["role.manage", "pin.set"], now=NOW)
 
 
-def test_s63_a_role_is_not_made_larger_than_who_makes_it(server: Instance) -> None:
+def test_s63_a_role_is_never_larger_than_its_creator_s_rights(server: Instance) -> None:
     actor = who_has(server, {P.ROLE_MANAGE, P.USER_VIEW}, TOP_DOMAIN)
     for change in (roles.add_role, roles.set_permissions):
         name = "new" if change is roles.add_role else "own"
@@ -206,7 +206,7 @@ def test_s63_a_role_is_not_made_larger_than_who_makes_it(server: Instance) -> No
             change(server, actor, name, ["pin.set"], now=NOW)
 
 
-def test_s63_nobody_takes_rights_from_somebody_with_more(server: Instance) -> None:
+def test_s63_an_actor_cannot_revoke_rights_above_its_own(server: Instance) -> None:
     add_tree(server)
     an_administrator(server, ("help desk", "Bern"), login="desk", domain="Bern")
     actor = who_has(server, {P.ROLE_MANAGE}, "Sales")
@@ -223,7 +223,7 @@ def movers(server: Instance) -> tuple[Actor, User]:
     return an_administrator(server, *granted)[1], a_user(server, domain="Bern")
 
 
-def test_s63_nobody_gains_rights_by_moving(server: Instance) -> None:
+def test_s63_moving_gives_no_rights(server: Instance) -> None:
     actor, user = movers(server)
     moves: tuple[Callable[[str], object], ...] = (
         lambda where: users.move_user(server, actor, user.login, where, now=NOW),

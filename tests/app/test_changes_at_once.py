@@ -85,7 +85,7 @@ def test_a_role_is_not_granted_while_it_goes(any_server: Instance) -> None:
             roles.remove_role(any_server, ROOT, "desk", now=NOW)
 
 
-def test_a_device_is_revoked_once_and_told_of_once(any_server: Instance) -> None:
+def test_a_device_is_revoked_once_with_one_notice(any_server: Instance) -> None:
     for number in range(1, ROUNDS + 1):
         laptop = a_device(any_server)
         one = partial(devices.revoke, any_server, ROOT, laptop.device_id, now=NOW)

@@ -164,7 +164,7 @@ ACTS: dict[str, tuple[Act, list[str]]] = {
 
 
 @pytest.mark.parametrize("act", ACTS)
-def test_s42_the_user_is_told_what_happened(server: Instance, holder: tuple[User, Device], act: str) -> None:
+def test_s42_the_user_gets_a_notice_of_each_change(server: Instance, holder: tuple[User, Device], act: str) -> None:
     user, device = holder
     does, told = ACTS[act]
     does(server, user, device)
@@ -174,7 +174,7 @@ def test_s42_the_user_is_told_what_happened(server: Instance, holder: tuple[User
         assert f"Account: {user.login}\n" in row.body
 
 
-def test_s42_the_notice_of_a_showing_names_device_and_time_and_no_code(
+def test_s42_the_notice_of_a_shown_code_names_device_and_time_and_no_code(
     server: Instance, holder: tuple[User, Device]
 ) -> None:
     user, _ = holder
@@ -206,14 +206,14 @@ def test_s65_no_code_pin_or_seed_is_in_a_notice_or_an_alarm(server: Instance) ->
     assert found_in("\n".join(map(str, rows)).encode(), secrets) == set()
 
 
-def test_a_user_without_an_address_is_told_nothing(server: Instance, holder: tuple[User, Device]) -> None:
+def test_a_user_without_an_address_gets_no_notices(server: Instance, holder: tuple[User, Device]) -> None:
     user, _ = holder
     set_mail(server, user, "")
     show(server, user)
     assert waiting(server) == []
 
 
-def test_a_user_is_told_of_another_device(server: Instance, holder: tuple[User, Device]) -> None:
+def test_a_user_gets_a_notice_of_a_new_device(server: Instance, holder: tuple[User, Device]) -> None:
     user, _ = holder
     a_filled_device(server, user, "tower", now=NOW + 30)
     (row,) = waiting(server)
@@ -221,7 +221,7 @@ def test_a_user_is_told_of_another_device(server: Instance, holder: tuple[User, 
     assert "tower" in row.body
 
 
-def test_the_old_address_is_told_that_it_is_the_old_one(server: Instance) -> None:
+def test_the_old_address_gets_a_notice_of_its_replacement(server: Instance) -> None:
     """So an attacker cannot redirect the user's notices before using a code."""
     user = a_user(server)
     set_mail(server, user, ALICE)
@@ -234,7 +234,7 @@ def test_the_old_address_is_told_that_it_is_the_old_one(server: Instance) -> Non
 # In the same transaction
 
 
-def test_s42_a_showing_that_fails_at_its_end_tells_nothing(any_server: Instance) -> None:
+def test_s42_a_failed_request_for_a_code_sends_no_notice(any_server: Instance) -> None:
     """The code cannot be opened: neither its audit row nor the notice stays."""
     user, _ = a_holder(any_server)
     with any_server.database.write() as connection:
@@ -298,7 +298,7 @@ def test_s42_a_dead_mail_server_loses_nothing_and_nothing_is_sent_twice(any_serv
     assert [row.sent_at for row in waiting(any_server)] == [back] * 5
 
 
-def test_while_nobody_answers_one_message_is_tried_and_the_others_wait(server: Instance) -> None:
+def test_without_a_mail_server_one_message_is_tried_and_the_others_wait(server: Instance) -> None:
     world = MemoryMailWorld()
     queue(server, 3)
     assert send_all(server, world, NOW + 5) == [SendResult.UNREACHABLE]
@@ -327,7 +327,7 @@ def test_one_that_is_refused_holds_up_no_other_and_is_given_up_after_a_week(serv
         assert outbox.count_waiting(connection).given_up == 1
 
 
-def test_what_can_be_no_mail_is_given_up_at_once(server: Instance) -> None:
+def test_an_impossible_mail_is_dropped_at_once(server: Instance) -> None:
     queue(server, 1)
     with server.database.write() as connection:
         connection.execute(update(tables.outbox).values(recipient="x\r\nBcc: eve@example.org"))
@@ -379,7 +379,7 @@ def test_s42_senders_that_run_at_once_send_each_message_once(any_server: Instanc
     assert len(world.tried) == len(set(world.tried)) == 20
 
 
-def test_what_is_settled_is_forgotten_after_a_month_and_what_nobody_can_send_after_a_week(any_server: Instance) -> None:
+def test_sent_notices_are_deleted_after_a_month_and_unsendable_ones_after_a_week(any_server: Instance) -> None:
     world = MemoryMailWorld(is_up=True)
     queue(any_server, 2)
     assert send_next(any_server.database, world, (), NOW) is SendResult.SENT

@@ -110,7 +110,7 @@ def token_state_of(server: Instance, user: User) -> TokenState:
     return token_state(server.vault, account.tokens[0])
 
 
-def test_s10_a_stored_pin_says_how_it_was_hashed_at_or_above_the_floor(any_server: Instance) -> None:
+def test_s10_a_stored_pin_names_hash_costs_at_or_above_the_floor(any_server: Instance) -> None:
     user = a_user(any_server, pin=PIN)
     row = token_row(any_server, user.serial)
     assert (row.pin_memory, row.pin_passes) == (MEMORY_KIB, PASSES)
@@ -139,7 +139,7 @@ def test_s41_emergency_codes_are_in_the_database_only_encrypted(any_server: Inst
 
 
 @pytest.mark.parametrize("column", ["seed_sealed", "pin_sealed"])
-def test_what_was_swapped_inside_the_database_opens_to_nothing(server: Instance, column: str) -> None:
+def test_ciphertexts_swapped_in_the_database_do_not_open(server: Instance, column: str) -> None:
     alice, bob = a_user(server, pin=PIN), a_user(server, pin=PIN)
     stolen = getattr(token_row(server, bob.serial), column)
     with server.database.write() as connection:
@@ -156,7 +156,7 @@ def test_s81_a_token_moved_to_another_user_inside_the_database_opens_to_nothing(
         submit(server, replace(boss, totp=mallory.totp), NOW)
 
 
-def test_s65_what_use_cases_return_does_not_print_secrets(server: Instance) -> None:
+def test_s65_results_of_use_cases_print_no_secrets(server: Instance) -> None:
     edit_policy(server, {"help_text": "call 4711"})
     user, device, _ = a_person(server)
     shown = show(server, user)

@@ -43,7 +43,7 @@ def _context(version: int) -> bytes:
     return b"sparekey/1/data-key" + version.to_bytes(4, "big")
 
 
-def test_what_was_sealed_opens_as_a_secret(vault: Vault) -> None:
+def test_a_sealed_value_opens_as_a_secret(vault: Vault) -> None:
     sealed = vault.seal(COLUMN, "t1", "token:t1", SEED)
     assert vault.open(COLUMN, "t1", "token:t1", sealed) == Secret(SEED)
     assert SEED not in sealed
@@ -150,7 +150,7 @@ def test_no_altered_or_cut_ciphertext_opens(data: st.DataObject, plaintext: byte
             vault.open(COLUMN, "t1", "token:t1", altered)
 
 
-def test_every_failure_says_the_same(vault: Vault) -> None:
+def test_every_failure_has_the_same_message(vault: Vault) -> None:
     sealed = vault.seal(COLUMN, "t1", "token:t1", SEED)
     words = set()
     for altered in (b"", sealed[:10], sealed[:-1], b"\x09" + sealed[1:]):
@@ -203,7 +203,7 @@ def test_the_newest_key_seals(memory_database: Database, keystore: MemoryKeystor
     assert newer.seal(COLUMN, "t1", "token:t1", SEED)[:4] == b"\x00\x00\x00\x02"
 
 
-def test_s33_what_the_vault_seals_is_in_no_file_of_the_database(tmp_path: Path, keystore: MemoryKeystore) -> None:
+def test_s33_no_file_of_the_database_has_the_vault_s_secrets(tmp_path: Path, keystore: MemoryKeystore) -> None:
     canary = b"canary-" + bytes(range(200, 232))
     url = f"sqlite:///{tmp_path / 'x.db'}"
     database = Database(open_engine(url))

@@ -135,7 +135,7 @@ def test_one_time_tokencodes_are_given_once_and_ended(visit: Visitor, help_desk:
     expect(online).to_contain_text("None.")
 
 
-def test_what_stands_in_the_way_leads_to_where_it_is_mended(visit: Visitor, site: Site, help_desk: User) -> None:
+def test_an_obstacle_links_to_its_remedy(visit: Visitor, site: Site, help_desk: User) -> None:
     carol = a_user(site.instance, "carol", pin=PIN, now=clock_now() - 3_600)
     site.filled_device(carol, "laptop-carol")
     users.set_enabled(site.instance, ROOT, "carol", enabled=False, now=clock_now())

@@ -44,7 +44,7 @@ def test_a_device_is_invited_and_another_one_revoked(visit: Visitor, site: Site,
     assert show_device(site.instance, ROOT, "laptop-old").revoked_at is not None
 
 
-def test_a_stolen_device_ends_what_it_held(visit: Visitor, site: Site, admin: User) -> None:
+def test_reporting_a_theft_ends_access_of_the_device(visit: Visitor, site: Site, admin: User) -> None:
     alice = a_user(site.instance, "alice", pin=PIN, now=clock_now() - 3_600)
     site.filled_device(alice, "laptop-alice")
     page = visit.sign_in(admin, "/console/devices")

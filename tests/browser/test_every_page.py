@@ -73,7 +73,7 @@ PAYLOADS = (
 )
 
 
-def test_s61_no_text_that_somebody_stored_runs(tmp_path: Path, browser: Browser, count: Count) -> None:
+def test_s61_stored_text_is_never_run(tmp_path: Path, browser: Browser, count: Count) -> None:
     """A payload in every field that takes one, looked at on every page; every list holds all of them."""
     with a_site(tmp_path) as site:
         named = [

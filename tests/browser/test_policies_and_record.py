@@ -35,7 +35,7 @@ def alice(site: Site) -> User:
 
 
 @pytest.mark.usefixtures("alice")
-def test_an_edit_that_discards_says_so_and_is_confirmed(site: Site, visit: Visitor, root: User) -> None:
+def test_an_edit_that_discards_data_warns_and_is_confirmed(site: Site, visit: Visitor, root: User) -> None:
     page = visit.sign_in(root, "/console/policies")
     page.get_by_role("button", name="Default").click()
     page.get_by_role("link", name="Edit", exact=True).click()
@@ -56,7 +56,7 @@ def test_an_edit_that_discards_says_so_and_is_confirmed(site: Site, visit: Visit
     assert stored(site, "minimum_passcode_length") == 16
 
 
-def test_the_effective_policy_says_where_it_comes_from(visit: Visitor, root: User, alice: User) -> None:
+def test_the_effective_policy_names_its_source(visit: Visitor, root: User, alice: User) -> None:
     page = visit.sign_in(root, "/console/policies")
     page.get_by_role("link", name="Effective policy of a user").click()
     page.get_by_role("textbox", name="User name").fill(alice.login)

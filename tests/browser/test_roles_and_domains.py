@@ -48,7 +48,7 @@ def test_a_domain_is_added_moved_and_removed(visit: Visitor, admin: User) -> Non
     expect(page.get_by_role("button", name="Bern")).to_have_count(0)
 
 
-def test_who_is_granted_a_role_sees_that_domain_only(visit: Visitor, site: Site, admin: User) -> None:
+def test_a_role_holder_sees_its_domain_only(visit: Visitor, site: Site, admin: User) -> None:
     hedy = a_user(site.instance, "hedy", pin=PIN, domain="Sales", now=clock_now() - 3_600)
     a_user(site.instance, "alice", domain="Sales", now=clock_now())
     a_user(site.instance, "bob", domain="Support", now=clock_now())

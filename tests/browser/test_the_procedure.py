@@ -121,7 +121,7 @@ def test_the_passcode_for_a_forgotten_pin(desk: Desk) -> None:
     site.login(code, mode="offline")  # until the next online sign-in the device accepts it
 
 
-def test_a_reset_code_is_replaced_by_itself_at_the_next_online_sign_in(desk: Desk) -> None:
+def test_a_reset_code_is_replaced_automatically_at_the_next_online_sign_in(desk: Desk) -> None:
     page, site = desk.page, desk.site
     desk.click("Tokens")
     desk.click(site.alice.serial, "button")

@@ -63,7 +63,9 @@ def test_one_asks_the_other_approves_and_it_is_shown_once(
     expect(page.get_by_role("region", name="Emergency history")).to_contain_text("The request was approved by dora.")
 
 
-def test_a_refusal_is_told_to_who_asked(visit: Visitor, second: Visitor, alice: User, hedy: User, dora: User) -> None:
+def test_a_denial_is_shown_to_the_requester(
+    visit: Visitor, second: Visitor, alice: User, hedy: User, dora: User
+) -> None:
     page = visit.sign_in(hedy, "/console/users/alice/emergency")
     page.get_by_label("How the caller was identified").fill("unsure")
     page.get_by_role("button", name="Show the code on this device").click()
@@ -75,7 +77,7 @@ def test_a_refusal_is_told_to_who_asked(visit: Visitor, second: Visitor, alice: 
     )
 
 
-def test_who_shows_too_many_is_stopped_until_somebody_lets_them_go_on(
+def test_an_operator_over_the_limit_is_stopped_until_it_is_raised(
     visit: Visitor, second: Visitor, site: Site, alice: User, dora: User
 ) -> None:
     helen = site.person("helen", "help desk")
@@ -102,7 +104,7 @@ def test_who_shows_too_many_is_stopped_until_somebody_lets_them_go_on(
     expect(other.get_by_role("main")).to_contain_text("Acknowledged by dora")
 
 
-def test_home_counts_who_could_not_sign_in(visit: Visitor, alice: User, dora: User) -> None:
+def test_home_counts_users_who_could_not_sign_in(visit: Visitor, alice: User, dora: User) -> None:
     page = visit.sign_in(dora)
     numbers = page.get_by_role("region", name="If the network failed now")
     expect(numbers).to_contain_text("sign in with the token")

@@ -27,7 +27,7 @@ def try_to_sign_in(visit: Visitor, login: str, passcode: str) -> Page:
     return page
 
 
-def test_a_user_sees_what_works_and_changes_the_pin(site: Site, visit: Visitor) -> None:
+def test_a_user_sees_working_ways_and_changes_the_pin(site: Site, visit: Visitor) -> None:
     alice = somebody(site, "alice")
     site.filled_device(alice, "laptop-alice")
     page = visit.sign_in(alice, "/")
@@ -58,7 +58,7 @@ def test_a_user_sees_what_works_and_changes_the_pin(site: Site, visit: Visitor) 
     expect(page.get_by_role("heading", level=1, name="alice")).to_be_visible()
 
 
-def test_whoever_has_no_pin_yet_chooses_one_at_the_door(site: Site, visit: Visitor) -> None:
+def test_a_user_without_a_pin_chooses_one_at_sign_in(site: Site, visit: Visitor) -> None:
     ben = a_user(site.instance, "ben", with_pin=True, now=clock_now() - 3_600)
     page = try_to_sign_in(visit, "ben", site.passcode(ben))
     for typed in ("1234", NEW_PIN, NEW_PIN):
@@ -89,7 +89,7 @@ def test_a_lost_token_and_a_stolen_device_are_reported_in_two_clicks(site: Site,
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
-def test_s07_nobody_learns_at_the_page_who_is_a_user(site: Site, visit: Visitor) -> None:
+def test_s07_the_page_does_not_reveal_users(site: Site, visit: Visitor) -> None:
     dora = somebody(site, "dora")
     pages = []
     for login, passcode in (("dora", dora.wrong(clock_now()).reveal()), ("nobody", "4711000000"), ("dora", "?")):
@@ -104,7 +104,7 @@ def test_s07_nobody_learns_at_the_page_who_is_a_user(site: Site, visit: Visitor)
     expect(page).to_have_url(f"{site.url}/console/sign-in?to=%2Fconsole")
 
 
-def test_whoever_loses_the_token_is_in_by_a_passkey_and_makes_codes(site: Site, visit: Visitor) -> None:
+def test_a_user_without_the_token_signs_in_with_a_passkey_and_makes_codes(site: Site, visit: Visitor) -> None:
     edit_policy(site.instance, {"own_emergency_days": "3"}, kind=PolicyKind.TOKEN, now=clock_now())
     eve = somebody(site, "eve")
     page, _ = visit.sign_in(eve, "/self-service"), plug_in_key(visit)

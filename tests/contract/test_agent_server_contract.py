@@ -187,7 +187,7 @@ def test_a_sign_in_gives_the_key_that_its_check_names(side: EnrolledSide, server
     assert signed_in(side, server, reply.check).offline_key == reply.offline_key
 
 
-def test_a_denial_says_nothing(side: EnrolledSide, server: AgentApi) -> None:
+def test_a_denial_has_no_details(side: EnrolledSide, server: AgentApi) -> None:
     typed = side.passcode()
     for login, passcode in (("alice", "2468000000"), ("nobody", typed), ("alice", ""), ("", "")):
         reply = server.sign_in(SignInRequest(login=login, passcode=passcode, check=""))
@@ -220,7 +220,7 @@ def test_units_stand_up_to_their_examination_and_are_not_wanted_again(side: Enro
     assert {unit.header.login for unit in units} == {"alice"}
 
 
-def test_a_unit_of_another_generation_has_to_be_asked_for_anew(side: EnrolledSide, server: AgentApi) -> None:
+def test_a_unit_of_another_generation_must_be_requested_again(side: EnrolledSide, server: AgentApi) -> None:
     signed_in(side, server)
     user = said(server)
     side.renew()
@@ -252,7 +252,7 @@ def asked_for_a_new_pin(side: EnrolledSide, server: AgentApi) -> SignInReply:
     return reply
 
 
-def test_a_question_gives_nothing_but_the_question(side: EnrolledSide, server: AgentApi) -> None:
+def test_a_challenge_reply_contains_only_the_challenge(side: EnrolledSide, server: AgentApi) -> None:
     reply = asked_for_a_new_pin(side, server)
     assert (reply.user, reply.method, reply.token, reply.step, reply.check, reply.offline_key) == (
         "",
@@ -276,7 +276,7 @@ def test_a_new_pin_and_the_same_again_sign_in(side: EnrolledSide, server: AgentA
     assert any(used.token == granted.token and used.step >= granted.step > 0 for used in said(server).used)
 
 
-def test_a_question_is_answered_once_and_for_the_login_that_was_asked(side: EnrolledSide, server: AgentApi) -> None:
+def test_a_challenge_is_answered_once_and_for_its_own_login(side: EnrolledSide, server: AgentApi) -> None:
     first = asked_for_a_new_pin(side, server)
     for login, reply_to in (("bob", first.reply_to), ("alice", "0" * 32), ("alice", "")):
         assert (
@@ -303,7 +303,7 @@ def test_events_are_taken_up_to_the_last(side: EnrolledSide, server: AgentApi) -
     assert server.sync(SyncRequest(held=[], checkpoint="", hardware_bound=False)).last_event == 2
 
 
-def test_a_revoked_device_is_told_so(side: EnrolledSide, server: AgentApi) -> None:
+def test_a_revoked_device_learns_of_its_revocation(side: EnrolledSide, server: AgentApi) -> None:
     signed_in(side, server)
     side.revoke()
     with pytest.raises(Refused) as caught:

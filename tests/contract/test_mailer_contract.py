@@ -34,7 +34,7 @@ def test_a_message_arrives_as_it_was_written(world: MailWorld) -> None:
     assert mail.mail["Message-ID"].startswith(f"<{'a' * 32}@")
 
 
-def test_while_nobody_answers_it_says_so_and_later_it_works(world: MailWorld) -> None:
+def test_an_unreachable_mail_server_is_reported_and_works_later(world: MailWorld) -> None:
     world.stop()
     with pytest.raises(MailError) as refused:
         world.mailer.send(a_message())
@@ -48,7 +48,7 @@ def test_while_nobody_answers_it_says_so_and_later_it_works(world: MailWorld) ->
     ("reply", "failure"),
     [("550 no such user", MailFailure.REFUSED), ("451 come back later", MailFailure.DEFERRED)],
 )
-def test_one_recipient_that_is_not_taken_is_told_from_a_server_that_is_gone(
+def test_a_refused_recipient_differs_from_an_unreachable_server(
     world: MailWorld, reply: str, failure: MailFailure
 ) -> None:
     world.answer("nobody@example.org", reply)

@@ -54,6 +54,6 @@ def test_tries_are_set_where_they_may_be(locks: PinLocks) -> None:
 
 
 @pytest.mark.parametrize("alter", [lambda sealed: sealed[:-1] + b"?", lambda sealed: sealed[:20], lambda _: b""])
-def test_what_was_altered_opens_to_nothing(locks: PinLocks, alter: Callable[[bytes], bytes]) -> None:
+def test_altered_data_do_not_open(locks: PinLocks, alter: Callable[[bytes], bytes]) -> None:
     with pytest.raises(StoreUnreadable):
         locks.open(alter(locks.seal(SECRET, RIGHT)), RIGHT)

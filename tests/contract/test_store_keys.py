@@ -54,7 +54,7 @@ def test_a_state_does_not_show(keys: StoreKeys) -> None:
     assert b"a secret state" not in keys.seal_state(b"a secret state")
 
 
-def test_keys_that_are_opened_anew_are_the_same(keys: StoreKeys, tmp_path: Path) -> None:
+def test_reopened_keys_are_the_same(keys: StoreKeys, tmp_path: Path) -> None:
     sealed = committed(keys, b"state")
     again = open_keys(tmp_path / "store", PosixFiles())
     assert again.open_state(sealed) == b"state"
@@ -103,9 +103,7 @@ def test_no_secret_shows_in_words(keys: StoreKeys) -> None:
 
 
 @pytest.mark.parametrize("wish", [AUTO, REQUIRED, OFF])
-def test_what_is_wished_for_a_new_device_does_not_count_for_one_that_is(
-    keys: StoreKeys, tmp_path: Path, wish: str
-) -> None:
+def test_options_for_a_new_device_do_not_change_an_existing_one(keys: StoreKeys, tmp_path: Path, wish: str) -> None:
     again = open_keys(tmp_path / "store", PosixFiles(), wish)
     assert again.device_secret() == keys.device_secret()
 
@@ -122,7 +120,7 @@ def test_keys_that_are_forgotten_open_nothing(keys: StoreKeys, tmp_path: Path) -
     assert caught.value.word == "no-key-file"
 
 
-def test_a_key_file_that_is_not_one_is_said_to_be_damaged(keys: StoreKeys, tmp_path: Path) -> None:
+def test_an_invalid_key_file_is_reported_as_damaged(keys: StoreKeys, tmp_path: Path) -> None:
     (path,) = (tmp_path / "store").iterdir()
     for content in (b"", b"{}", b"[1]"):
         path.write_bytes(content)

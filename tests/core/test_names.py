@@ -13,7 +13,7 @@ def test_login_names(login: str) -> None:
 
 
 @pytest.mark.parametrize("login", ["", "a" * 129, "-x", "a b", "a\n", "älice", "a\x00", "a/b", "a:b", "a'b"])
-def test_what_is_no_login_name(login: str) -> None:
+def test_invalid_login_names(login: str) -> None:
     assert not is_login(login)
     with pytest.raises(BadInput) as refused:
         verify_login(login)

@@ -11,7 +11,7 @@ def test_every_permission_is_in_one_group() -> None:
     assert placed == Counter(Permission)
 
 
-def test_no_two_permissions_read_alike() -> None:
+def test_the_words_of_permissions_differ() -> None:
     phrases = [allows(permission) for permission in Permission]
     assert len(set(phrases)) == len(phrases)
     assert allows("moon.walk") == "moon.walk"

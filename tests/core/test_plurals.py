@@ -9,7 +9,7 @@ def test_one_is_one_and_others_are_many() -> None:
     assert [counted(count, "interval") for count in (-1, -2)] == ["-1 interval", "-2 intervals"]
 
 
-def test_a_span_is_said_in_its_largest_unit() -> None:
+def test_a_duration_uses_its_largest_unit() -> None:
     spans = (0.2, 1, 59, 90, 1_176, 9_434, 86_400, 136 * 86_400, 94_339_623, 400 * 365 * 86_400, 4.4e6 * 365 * 86_400)
     assert [rough_time(seconds) for seconds in spans] == [
         "less than a second",

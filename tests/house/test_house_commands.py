@@ -31,7 +31,7 @@ SERVER = dict(server_commands(typer.main.get_command(server.app)))
 
 
 @pytest.mark.parametrize("words", SERVER)
-def test_a_command_of_the_server_explains_itself(words: str) -> None:
+def test_commands_of_the_server_have_help(words: str) -> None:
     command = SERVER[words]
     assert command.help, "say in a docstring what the command does"
     options = [option for option in command.params if option.param_type_name == "option"]
@@ -41,7 +41,7 @@ def test_a_command_of_the_server_explains_itself(words: str) -> None:
 
 
 @pytest.mark.parametrize("name", agent_commands())
-def test_a_command_of_the_agent_explains_itself(name: str) -> None:
+def test_commands_of_the_agent_have_help(name: str) -> None:
     parser = agent_commands()[name]
     assert parser.description
     assert "--json" in parser._option_string_actions

@@ -9,7 +9,7 @@ def test_no_count_is_above_its_maximum_and_no_maximum_is_slack() -> None:
     assert list(complaints(count_house(), read_maxima())) == []
 
 
-def test_each_phrase_to_avoid_comes_with_what_to_write_instead() -> None:
+def test_each_phrase_to_avoid_has_a_replacement() -> None:
     phrases = read_phrases()
     assert phrases
     assert [phrase.pattern.pattern for phrase in phrases if not phrase.instead.strip()] == []

@@ -28,7 +28,7 @@ def asked_for() -> list[Requirement]:
     return [Requirement(each) for names in lists for each in names]
 
 
-def test_the_lock_satisfies_what_the_project_asks_for() -> None:
+def test_the_lock_satisfies_the_project_s_requirements() -> None:
     for requirement in asked_for():
         version = LOCKED.get(canonicalize_name(requirement.name))
         assert version is not None, f"{requirement.name}: run `make lock`"

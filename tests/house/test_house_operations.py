@@ -46,7 +46,7 @@ CALLED = {
 
 
 @pytest.mark.parametrize("words", CALLED)
-def test_what_a_command_calls_can_be_called_over_rest(words: str) -> None:
+def test_use_cases_of_commands_are_available_over_rest(words: str) -> None:
     assert len(CALLED) > 50
     assert find_operation(CALLED[words]) is not None, "add a line to OPERATIONS (docs/recipes.md)"
 

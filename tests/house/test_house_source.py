@@ -18,7 +18,7 @@ def tree_of(name: Path) -> ast.Module:
     return ast.parse((ROOT / name).read_text(encoding="utf-8"), str(name))
 
 
-def test_every_module_says_what_it_is() -> None:
+def test_every_module_has_a_docstring() -> None:
     assert [str(name) for name in MODULES if not ast.get_docstring(tree_of(name))] == []
 
 

@@ -33,7 +33,7 @@ def test_only_storage_reads_rows_of_any_columns() -> None:
     assert found == set()
 
 
-def test_storage_says_why_a_value_has_no_type() -> None:
+def test_storage_explains_untyped_values() -> None:
     found = {
         str(name.relative_to(SOURCE))
         for name in MODULES

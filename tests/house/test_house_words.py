@@ -30,7 +30,7 @@ def test_no_two_actions_are_called_the_same() -> None:
     assert len(set(WORDS.values())) == len(WORDS)
 
 
-def test_what_was_done_has_no_reason_and_a_newer_name_is_shown_as_it_is() -> None:
+def test_successes_have_no_reason_and_unknown_names_are_shown_unchanged() -> None:
     assert refused_for(OK) == ""
     assert happened("rocket.launched-twice") == "Rocket launched twice"
     assert refused_for("out-of-fuel") == "Out of fuel"

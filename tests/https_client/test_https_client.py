@@ -41,7 +41,7 @@ def fault_of(connection: HttpsConnection, *, may_repeat: bool = False) -> tuple[
 
 
 @pytest.mark.parametrize("may_repeat", [True, False])
-def test_only_what_may_be_repeated_goes_over_a_second_connection(*, may_repeat: bool) -> None:
+def test_only_repeatable_requests_use_a_second_connection(*, may_repeat: bool) -> None:
     with answering([OK], [OK] if may_repeat else []) as (address, heard):
         connection = HttpsConnection([address], None, LIMITS)
         assert connection.request("GET", "/", b"", {}, may_repeat=may_repeat) == (200, b"{}")
@@ -68,7 +68,7 @@ def test_each_wait_has_a_limit_without_a_deadline() -> None:
         )
 
 
-def test_what_the_other_side_sent_is_in_no_error() -> None:
+def test_no_error_contains_the_server_s_text() -> None:
     with answering([b"\x1b]0;owned\x07\r\n\r\n"]) as (address, _):
         assert fault_of(HttpsConnection([address], None, LIMITS)) == (
             ConnectionFault.DOWN,

@@ -85,7 +85,7 @@ def showing(instance: Instance, who: Actor, user: User) -> str:
     return emergency.show(instance, who, CodeKind.TOKENCODE, user.serial, None, asked, now=NOW).code.reveal()
 
 
-def test_each_operator_does_what_theirs_is(company: tuple[Operator, Instance]) -> None:
+def test_each_operator_can_do_their_own_work_only(company: tuple[Operator, Instance]) -> None:
     operator, instance = company
     desk, chief, keys, auditor, boss = (acting(instance, who) for who in ("desk", "chief", "keys", "audit", "boss"))
 

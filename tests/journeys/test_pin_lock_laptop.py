@@ -18,7 +18,7 @@ pytestmark = pytest.mark.services
 NEW_PIN = "7391kmpq"
 
 
-def test_s34_a_laptop_whose_days_open_with_the_pin_alone(tmp_path: Path, swtpm: Swtpm) -> None:
+def test_s34_a_laptop_with_a_pin_lock_opens_days_with_the_pin(tmp_path: Path, swtpm: Swtpm) -> None:
     with a_site(tmp_path) as site:
         site.enroll(swtpm.tcti)
         for _ in range(2):  # at the first nothing is held yet

@@ -95,7 +95,7 @@ def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
         yield Office(served, carol, ca, tmp_path / "state")
 
 
-def test_the_commands_do_the_same_from_afar(office: Office) -> None:
+def test_remote_commands_have_the_same_results(office: Office) -> None:
     assert office.logs_in()["result"] == "granted"
     office.does("domain", "add", "Sales/Bern")
     office.does("user", "add", "alice", "--domain", "Sales/Bern", "--name", "Alice Ångström")
@@ -146,7 +146,7 @@ def test_the_commands_do_the_same_from_afar(office: Office) -> None:
     assert (status, answer["error"]) == (403, "not-allowed")  # a program without a role
 
 
-def test_what_the_server_refuses_is_said_in_its_words(office: Office) -> None:
+def test_refusals_of_the_server_are_shown_unchanged(office: Office) -> None:
     office.logs_in()
     for words in (["user", "show", "nobody"], ["domain", "add", TOP_DOMAIN], ["user", "add", "no good"]):
         assert office.fails(*words)["error"] in ("not-found", "conflict", "bad-input")
@@ -181,7 +181,7 @@ def test_a_session_is_kept_for_its_owner_alone_and_ends(office: Office) -> None:
     assert office.does("logout")["ended"] is False
 
 
-def test_what_the_server_asks_on_the_way_is_answered(office: Office) -> None:
+def test_challenges_of_the_server_are_answered(office: Office) -> None:
     instance = open_instance(office.served.data, read_settings(office.served.data, {}))
     make_suspicious(instance, office.carol)
     instance.database.close()
@@ -203,7 +203,7 @@ def test_another_login_ends_the_session_before(office: Office) -> None:
     office.does("user", "list")
 
 
-def test_a_server_that_is_not_trusted_is_told_nothing(office: Office, tmp_path: Path) -> None:
+def test_an_untrusted_server_gets_no_secrets(office: Office, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     other = a_data_directory(tmp_path / "other") / "keys" / "ca.pem"
     for ca in (["--ca", str(other)], []):
@@ -218,7 +218,7 @@ def test_a_server_that_is_not_trusted_is_told_nothing(office: Office, tmp_path: 
 @pytest.mark.parametrize(
     "words", [["init"], ["serve"], ["config", "check"], ["doctor"], ["audit", "verify"], ["audit", "chain"]]
 )
-def test_what_works_on_the_server_alone_says_so(words: list[str]) -> None:
+def test_local_commands_are_refused_remotely_with_a_reason(words: list[str]) -> None:
     said = sparekey("--server", "https://127.0.0.1:1", "--as", "carol", *words, "--json")
     assert (said.code, said.json["error"]) == (1, "bad-input")
     assert "server itself" in said.json["message"]

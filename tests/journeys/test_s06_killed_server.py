@@ -134,7 +134,7 @@ async def guess_again(interfaces: Interfaces) -> None:
     assert [reply for reply in replies if reply is None or reply.is_granted] == []
 
 
-def test_s09_a_database_that_is_gone_lets_nobody_in_until_it_is_back(tmp_path: Path) -> None:
+def test_s09_without_its_database_the_server_grants_nothing(tmp_path: Path) -> None:
     with PostgresqlServer() as postgresql, a_server(tmp_path, postgresql.create_database()) as interfaces:
         now = clock.now()
         assert granted(interfaces, interfaces.user.typed(now).reveal()) == [True, False]

@@ -16,7 +16,7 @@ from tests.swtpm import Swtpm
 pytestmark = pytest.mark.services
 
 
-def test_s24b_a_laptop_whose_keys_are_its_tpm_s(tmp_path: Path, swtpm: Swtpm) -> None:
+def test_s24b_a_laptop_keeps_its_keys_in_its_tpm(tmp_path: Path, swtpm: Swtpm) -> None:
     with a_site(tmp_path) as site:
         enrolled = site.enroll(swtpm.tcti)
         assert enrolled.data["protection"] == "tpm"

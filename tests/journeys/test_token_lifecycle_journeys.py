@@ -109,7 +109,7 @@ def a_replacement(site: Site) -> User:
     return with_values(site.alice, serial=stocked.serial, token_id=token_id, totp=stocked.otp)
 
 
-def test_a_program_carries_both_questions(tmp_path: Path) -> None:
+def test_a_program_carries_both_challenges(tmp_path: Path) -> None:
     data = a_data_directory(tmp_path)
     with an_opened(data) as instance, serving(data) as server:
         now = clock_now()

@@ -95,7 +95,7 @@ def test_two_people_show_a_passcode_and_the_record_names_both(operators: Operato
     assert "refused" in operators.does("helen", *asked, code=4)["message"]
 
 
-def test_who_shows_many_is_stopped_until_somebody_else_lifts_it(operators: Operators) -> None:
+def test_an_operator_over_the_limit_is_stopped_until_another_raises_it(operators: Operators) -> None:
     operators.here("policy", "offline", "set", "Default", "showings_warn=1", "showings_limit=2")
     serial = next(each["serial"] for each in operators.here("token", "list")["tokens"] if each["user"] == "alice")
     asked = ("emergency", "show", serial, "--caller", "badge")

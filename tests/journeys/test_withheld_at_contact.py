@@ -15,7 +15,7 @@ from tests.journeys.site import DEVICE, Site, a_site, read_state
 pytestmark = pytest.mark.services
 
 
-def test_what_is_withheld_is_erased_at_once(tmp_path: Path) -> None:
+def test_withheld_data_are_erased_at_once(tmp_path: Path) -> None:
     with a_site(tmp_path) as site:
         site.enroll()
         site.login(site.passcode(), mode="online")
@@ -63,7 +63,7 @@ def the_device_is_revoked(site: Site) -> None:
     site.login(site.passcode(), "unavailable", "offline")
 
 
-def test_policy_says_what_works_while_the_server_is_down(tmp_path: Path) -> None:
+def test_policy_decides_which_codes_work_while_the_server_is_down(tmp_path: Path) -> None:
     with a_site(tmp_path, policy=LIGHT | {"server_down": "off"}) as site:
         site.enroll()
         site.login(site.passcode(), mode="online")

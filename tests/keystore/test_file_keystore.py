@@ -51,7 +51,7 @@ def test_an_empty_directory_is_used(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "keys").stat().st_mode) == 0o700
 
 
-def test_existing_keys_are_never_made_anew(directory: Path) -> None:
+def test_existing_keys_are_never_replaced(directory: Path) -> None:
     before = {path.name: path.read_bytes() for path in directory.iterdir()}
     with pytest.raises(KeystoreError, match="missing or empty"):
         FileKeystore.create(directory)

@@ -36,7 +36,7 @@ def certificate_in(path: Path) -> x509.Certificate:
     return x509.load_pem_x509_certificates(path.read_bytes())[0]
 
 
-def test_certificate_and_ca_are_what_they_should_be(tmp_path: Path) -> None:
+def test_certificate_and_ca_have_the_right_fields(tmp_path: Path) -> None:
     a_ca(tmp_path)
     ca, server = certificate_in(tmp_path / CA_FILE), certificate_in(tmp_path / SERVER_FILE)
     server.verify_directly_issued_by(ca)

@@ -51,7 +51,7 @@ def test_it_logs_in_under_tls(tmp_path: Path, tls: Tls) -> None:
         server.stop()
 
 
-def test_headers_say_who_when_and_that_nobody_is_to_answer(server: SmtpServer) -> None:
+def test_headers_name_sender_and_date_and_forbid_automatic_replies(server: SmtpServer) -> None:
     server.mailer.send(MESSAGE)
     (mail,) = server.received
     headers = {name: str(mail.mail[name]) for name in ("From", "To", "Date", "Message-ID", "Auto-Submitted")}
@@ -87,7 +87,7 @@ def test_a_server_without_starttls_gets_nothing(tmp_path: Path) -> None:
         server.stop()
 
 
-def test_a_server_that_says_nothing_is_not_waited_for(server: SmtpServer) -> None:
+def test_a_silent_server_times_out(server: SmtpServer) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         unreachable(replace(server.mailer, port=port, wait_seconds=0.2), "no mail server answers")

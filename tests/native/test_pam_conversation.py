@@ -77,13 +77,13 @@ def test_a_passcode_is_forwarded_and_the_answer_shown(attempt: Try) -> None:
 
 
 @pytest.mark.parametrize(("host", "remote"), [("192.0.2.7", 1), ("localhost.example", 1), ("", 0), ("localhost", 0)])
-def test_s26_the_agent_hears_who_comes_over_a_network(attempt: Try, host: str, remote: int) -> None:
+def test_s26_the_agent_learns_of_remote_logins(attempt: Try, host: str, remote: int) -> None:
     steps = (f"host={host.encode().hex()}", "authenticate")
     _, agent = attempt(asks("new-pin"), granted(), steps=steps, answers=[typed(PASSCODE), typed("13579")])
     assert [each.number(Tag.REMOTE) for each in agent.requests] == [remote, remote]
 
 
-def test_a_refusal_is_shown_as_an_error_and_the_log_does_not_say_who(attempt: Try) -> None:
+def test_a_refusal_is_shown_as_an_error_and_the_log_has_no_login(attempt: Try) -> None:
     seen, _ = attempt(denied(), answers=[typed(PASSCODE)])
     assert seen.status == {"authenticate": AUTH_ERR}
     assert seen.shown[1:] == [("error", "No.")]
@@ -107,21 +107,21 @@ def test_a_new_pin_is_asked_for_twice_on_the_same_connection(attempt: Try) -> No
 
 
 @pytest.mark.parametrize(("ask", "prompt"), [("next-tokencode", "Next tokencode: "), ("favourite-colour", "Answer: ")])
-def test_other_questions_are_asked_too(attempt: Try, ask: str, prompt: str) -> None:
+def test_other_challenges_are_shown_too(attempt: Try, ask: str, prompt: str) -> None:
     seen, agent = attempt(asks(ask, "q", "So?"), granted(), answers=[typed(PASSCODE), typed("654321")])
     assert seen.status == {"authenticate": SUCCESS}
     assert seen.shown[1:3] == [("info", "So?"), ("prompt", prompt)]
     assert logins(agent)[1] == ("alice", "654321", "q")
 
 
-def test_s64_who_answers_every_prompt_with_the_passcode_chooses_no_pin(attempt: Try) -> None:
+def test_s64_a_client_that_always_sends_the_passcode_sets_no_pin(attempt: Try) -> None:
     seen, agent = attempt(asks("new-pin"), granted(), answers=[typed("123456"), typed("123456")])
     assert seen.status == {"authenticate": AUTH_ERR}
     assert len(agent.requests) == 1
     assert "KbdInteractiveAuthentication" in seen.log[0]
 
 
-def test_who_is_cut_off_at_a_question_begins_again(attempt: Try) -> None:
+def test_a_connection_lost_during_a_challenge_restarts_the_sign_in(attempt: Try) -> None:
     seen, _ = attempt(GONE, answers=[typed(PASSCODE)])
     assert (seen.status, seen.texts("error")[0][:27]) == (
         {"authenticate": AUTHINFO_UNAVAIL},
@@ -134,7 +134,7 @@ def test_who_is_cut_off_at_a_question_begins_again(attempt: Try) -> None:
     )
 
 
-def test_questions_have_an_end(attempt: Try) -> None:
+def test_the_number_of_challenges_is_limited(attempt: Try) -> None:
     seen, agent = attempt(*[asks("new-pin")] * 40, answers=[typed(f"answer {i}") for i in range(40)])
     assert seen.status == {"authenticate": AUTHINFO_UNAVAIL}
     assert len(agent.requests) == 17
@@ -161,7 +161,7 @@ def test_options_prompt_and_quiet(attempt: Try) -> None:
     assert seen.texts("error") == ["No."]
 
 
-def test_silent_is_silent_and_what_has_to_be_known_stands_in_the_prompt(attempt: Try) -> None:
+def test_silent_mode_shows_only_prompts_with_the_needed_text(attempt: Try) -> None:
     misread, answers = denied("misread", "Group 2 was misread."), [typed(PASSCODE), typed("13579"), typed("97531")]
     for last, status in ((granted(), SUCCESS), (denied(), AUTH_ERR)):
         seen, _ = attempt(asks("new-pin"), last, answers=answers, steps=("silent",))
@@ -189,7 +189,7 @@ def test_messages_obey_no_terminal_and_names_no_log(attempt: Try) -> None:
         (typed(b"\xff\xfe"), AUTH_ERR),
     ],
 )
-def test_s64_what_is_no_passcode_is_refused_unasked(attempt: Try, answer: str, status: int) -> None:
+def test_s64_an_impossible_passcode_is_refused_without_the_agent(attempt: Try, answer: str, status: int) -> None:
     seen, agent = attempt(granted(), answers=[answer])
     assert seen.status == {"authenticate": status}
     assert agent.requests == []
@@ -213,7 +213,7 @@ def test_odd_names_reach_the_agent_as_they_are(attempt: Try, name: str) -> None:
     assert logins(agent) == [(name, PASSCODE, "")]
 
 
-def test_who_may_not_ask_is_told_so(attempt: Try) -> None:
+def test_a_caller_without_rights_gets_a_reason(attempt: Try) -> None:
     refusal = frame(FrameKind.FAILED, reason="not-allowed", message="only root can sign in another user")
     seen, _ = attempt(refusal, answers=[typed(PASSCODE)])
     assert seen.status == {"authenticate": CRED_INSUFFICIENT}
@@ -246,7 +246,7 @@ def test_a_screen_lock_that_runs_as_the_user_asks_the_same_agent() -> None:
     assert logins(agent) == [("nobody", PASSCODE, "")]
 
 
-def test_s64_the_account_is_who_was_granted_here_and_nobody_else(attempt: Try) -> None:
+def test_s64_the_account_is_the_granted_user_only(attempt: Try) -> None:
     seen, _ = attempt(granted(), answers=[typed("x")], steps=("acct_mgmt",))
     assert seen.status == {"acct_mgmt": PERM_DENIED}
     seen, _ = attempt(denied(), answers=[typed("x")], steps=("authenticate", "acct_mgmt"))
@@ -325,7 +325,7 @@ def test_a_password_that_is_kept_is_opened_for_the_next_line_and_kept_again(atte
     )
 
 
-def test_what_was_opened_and_is_wrong_is_taken_back_and_said(attempt: Try) -> None:
+def test_a_wrong_opened_password_is_withdrawn_and_reported(attempt: Try) -> None:
     secret, auth = frame(FrameKind.SECRET, secret=b"correct horse"), [OPENED[0], "requisite SOCKET ask_os_password"]
     seen, _ = attempt(granted(), secret, answers=[typed(PASSCODE)], auth=auth)
     assert seen.status == {"authenticate": SUCCESS}
@@ -337,7 +337,7 @@ def test_what_was_opened_and_is_wrong_is_taken_back_and_said(attempt: Try) -> No
 
 
 @pytest.mark.parametrize("replies", [(denied(),), (granted(), frame(FrameKind.FAILED, reason="stays-closed"))])
-def test_s64_nobody_is_asked_again_for_what_was_not_opened(attempt: Try, replies: tuple[Frame, ...]) -> None:
+def test_s64_a_secret_that_did_not_open_is_not_asked_for_again(attempt: Try, replies: tuple[Frame, ...]) -> None:
     auth = ["optional SOCKET os_password", "required SOCKET ask_os_password"]
     seen, _ = attempt(*replies, answers=[typed(PASSCODE)], auth=auth)
     assert seen.status == {"authenticate": AUTH_ERR}
@@ -377,7 +377,7 @@ def test_s64_a_password_that_is_not_kept_is_no_success(attempt: Try, reply: Fram
     assert seen.status == {"authenticate": AUTHINFO_UNAVAIL}
 
 
-def test_s64_nothing_is_kept_for_who_was_not_granted(attempt: Try) -> None:
+def test_s64_nothing_is_kept_for_a_refused_user(attempt: Try) -> None:
     done = frame(FrameKind.DONE)
     seen, agent = attempt(done, answers=[typed(PASSCODE)], auth=OPENED[1:])
     assert (seen.status, agent.requests) == ({"authenticate": AUTH_ERR}, [])

@@ -92,7 +92,7 @@ def is_refused(
 
 
 @every_control
-def test_who_is_granted_gets_in(pam_directory: PamDirectory, control: str) -> None:
+def test_a_granted_user_gets_in(pam_directory: PamDirectory, control: str) -> None:
     with fake_agent(granted()) as agent:
         service = stack(pam_directory, control, f"socket={agent.path}")
         done = pamtester(pam_directory, service, "authenticate", "acct_mgmt", stdin="2468123456\n")
@@ -100,14 +100,14 @@ def test_who_is_granted_gets_in(pam_directory: PamDirectory, control: str) -> No
 
 
 @every_control
-def test_s64_without_an_agent_everybody_is_refused(pam_directory: PamDirectory, tmp_path: Path, control: str) -> None:
+def test_s64_a_missing_agent_refuses_every_user(pam_directory: PamDirectory, tmp_path: Path, control: str) -> None:
     (tmp_path / "file").touch()
     for path in ("/nonexistent/agent.sock", str(tmp_path / "file"), str(tmp_path)):
         assert is_refused(pam_directory, control, f"socket={path}", "2468123456\n")
 
 
 @every_control
-def test_s64_without_a_configuration_everybody_is_refused(
+def test_s64_a_missing_configuration_refuses_every_user(
     pam_directory: PamDirectory, computer: Computer, control: str
 ) -> None:
     for options in ("", "socket=", "config=/etc/sparekey/agent.toml", f"socket={computer.state / 'agent.sock'} debug"):
@@ -115,7 +115,7 @@ def test_s64_without_a_configuration_everybody_is_refused(
 
 
 @every_control
-def test_s64_with_the_store_unreadable_everybody_is_refused(
+def test_s64_an_unreadable_store_refuses_every_user(
     pam_directory: PamDirectory, computer: Computer, control: str
 ) -> None:
     with with_its_store_gone(computer) as path:
@@ -131,14 +131,14 @@ def test_s64_with_the_store_unreadable_everybody_is_refused(
     ["", "\n", "\0\n", "x" * 10240 + "\n", "x" * 10240, "\xff\n"],
     ids=["NULL", "empty", "zero", "10 KB", "10 KB without an end", "a letter"],
 )
-def test_s64_what_is_no_passcode_gets_nobody_in(
+def test_s64_an_impossible_passcode_is_refused(
     pam_directory: PamDirectory, computer: Computer, control: str, answer: str
 ) -> None:
     assert is_refused(pam_directory, control, f"socket={computer.state / 'agent.sock'}", answer)
 
 
 @every_control
-def test_s64_an_agent_whose_places_are_full_refuses_with_its_words(
+def test_s64_a_full_agent_refuses_with_its_message(
     pam_directory: PamDirectory, computer: Computer, control: str
 ) -> None:
     path = computer.state / "agent.sock"
@@ -167,9 +167,7 @@ NO_MEMORY = [(first, last) for first in range(1, ALLOCATIONS + 1) for last in (f
 
 
 @every_control
-def test_s64_without_memory_nobody_gets_in_whom_the_agent_did_not_grant(
-    pam_directory: PamDirectory, control: str
-) -> None:
+def test_s64_without_memory_only_users_granted_by_the_agent_get_in(pam_directory: PamDirectory, control: str) -> None:
     """Whichever of the allocations fails, alone or with all that follow."""
     with fake_agent(*[granted()] * len(NO_MEMORY)) as agent:
         assert is_refused(pam_directory, control, f"socket={agent.path}", "2468123456\n", no_memory=NO_MEMORY[1])
@@ -189,7 +187,7 @@ def test_every_allocation_is_made_to_fail_once(pam_directory: PamDirectory) -> N
     assert 5 < int(done.stderr.partition("allocations: ")[2].partition("\n")[0]) <= ALLOCATIONS
 
 
-def test_s64_nothing_is_sent_to_somebody_elses_socket(pam_directory: PamDirectory) -> None:
+def test_s64_nothing_is_sent_to_another_user_s_socket(pam_directory: PamDirectory) -> None:
     """Another user listens: it gets a connection and not one byte of it."""
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o777)
@@ -259,7 +257,7 @@ HOSTILE: dict[str, tuple[Reply, int]] = {
 
 
 @pytest.mark.parametrize("what", HOSTILE)
-def test_s64_what_is_not_one_good_reply_refuses(pam_directory: PamDirectory, what: str) -> None:
+def test_s64_a_malformed_reply_refuses(pam_directory: PamDirectory, what: str) -> None:
     reply, status = HOSTILE[what]
     with fake_agent(reply) as agent:
         line = f"required socket={agent.path} timeout=1"
@@ -267,7 +265,7 @@ def test_s64_what_is_not_one_good_reply_refuses(pam_directory: PamDirectory, wha
     assert seen.status == {"authenticate": status, "acct_mgmt": PERM_DENIED}
 
 
-def test_s64_an_answer_that_was_there_before_the_question_is_none(pam_directory: PamDirectory) -> None:
+def test_s64_a_grant_sent_before_the_user_answers_does_not_count(pam_directory: PamDirectory) -> None:
     challenge = encode_frame(frame(FrameKind.ANSWER, result="ask", ask="new-pin", reply_to="q"))
     with fake_agent(Raw(challenge + GRANTED)) as agent:
         answers = [typed("2468123456"), typed("13579")]

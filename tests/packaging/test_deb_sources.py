@@ -27,11 +27,11 @@ def names(requirements: str) -> set[str]:
     return set(re.findall(r"^([a-z0-9-]+)==", requirements, re.MULTILINE))
 
 
-def test_the_agent_gets_cryptography_and_what_that_needs() -> None:
+def test_the_agent_gets_cryptography_and_its_dependencies() -> None:
     assert names(locked_for(["agent"])) == {"cryptography", "cffi", "pycparser"}
 
 
-def test_the_server_gets_what_it_asks_for_and_nothing_of_development() -> None:
+def test_the_server_gets_its_dependencies_and_none_of_development() -> None:
     found = names(locked_for(["server"]))
     assert {"sqlalchemy", "psycopg-binary", "starlette", "granian"} <= found
     assert not {"pytest", "mypy", "tpm2-pytss", "hatchling", "fastapi"} & found
@@ -41,7 +41,7 @@ def test_every_line_is_one_of_the_locks() -> None:
     assert set(locked_for(["server"]).splitlines()) <= set(LOCKS.splitlines())
 
 
-def test_what_nobody_locked_is_named() -> None:
+def test_unlocked_packages_are_named() -> None:
     with pytest.raises(KeyError):
         locked_for(["something-else"])
     assert issubclass(NotLocked, LookupError)
@@ -56,7 +56,7 @@ def test_debian_sorts_the_versions_as_they_were_released() -> None:
 
 
 @pytest.mark.parametrize("name", PROJECT["scripts"])
-def test_the_packaged_program_starts_what_the_project_says(name: str) -> None:
+def test_the_packaged_program_starts_the_project_s_entry_point(name: str) -> None:
     program = (DEB / name).read_text(encoding="utf-8")
     assert program.startswith("#!/usr/bin/python3 -ISB\n"), "nothing of the user's or of other packages"
     tree = ast.parse(program)

@@ -42,7 +42,7 @@ def test_the_module_stays_while_a_stack_names_it(tmp_path: Path, path: str) -> N
     assert "pam-auth-update --force --disable sparekey sparekey-second" in said
 
 
-def test_the_module_goes_where_only_what_is_not_read_names_it(tmp_path: Path) -> None:
+def test_the_module_is_removed_if_only_unread_files_name_it(tmp_path: Path) -> None:
     stack(tmp_path, "usr/lib/pam.d/sshd")
     stack(tmp_path, "etc/pam.d/sshd", "auth required pam_unix.so\n")
     stack(tmp_path, "etc/pam.d/sudo", f"# {LINE}")
@@ -86,7 +86,7 @@ def test_a_removal_names_the_command_that_ends_the_device_at_the_server(tmp_path
     assert (status, said.splitlines()[-1]) == (0, """  sparekey device revoke 'Alice'"'"'s\\new laptop'""")
 
 
-def test_a_purge_leaves_a_group_with_members_and_says_so(tmp_path: Path) -> None:
+def test_a_purge_keeps_and_reports_a_group_with_members(tmp_path: Path) -> None:
     group = "sparekey-exempt:x:990:rescue,backup"
     status, said, called = run("sparekey-agent.postrm", "purge", tmp_path, getent=group, delgroup="")
     assert status == 0

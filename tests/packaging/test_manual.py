@@ -48,7 +48,7 @@ def test_a_reader_of_manual_pages_has_nothing_to_complain_of(name: str) -> None:
     assert [line for line in done.stdout.splitlines() if "missing date" not in line] == []
 
 
-def test_what_a_person_copies_from_the_page_is_typed_with_plain_signs() -> None:
+def test_examples_of_the_manual_use_plain_characters() -> None:
     page = page_of(SERVER)
     assert r"\-\-if\-available" in page
     assert " --" not in page

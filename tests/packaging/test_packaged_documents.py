@@ -21,7 +21,7 @@ def documents_of(package: str) -> list[str]:
 
 
 @pytest.mark.parametrize("package", ["agent", "server"])
-def test_a_link_leads_to_what_lies_beside_it(package: str, tmp_path: Path) -> None:
+def test_links_lead_to_shipped_files(package: str, tmp_path: Path) -> None:
     documents = documents_of(package)
     assert {"docs/linux-login.md", "docs/glossary.md"} <= set(documents)
     main(tmp_path, documents)
@@ -30,7 +30,7 @@ def test_a_link_leads_to_what_lies_beside_it(package: str, tmp_path: Path) -> No
         assert [each for each in links if not (tmp_path / each).exists()] == [], document.name
 
 
-def test_what_is_not_shipped_is_no_link() -> None:
+def test_unshipped_files_are_not_linked() -> None:
     text, _ = packaged("docs/threat-model.md", ["docs/linux-login.md"])
     assert "](linux-login.md" in text
     assert "](imports.md" not in text

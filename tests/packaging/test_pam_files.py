@@ -16,7 +16,7 @@ def lines_of(profile: str) -> str:
     return "\n".join(f"auth {line.strip()}" for line in text.partition("\nAuth:\n")[2].splitlines())
 
 
-def test_profiles_are_off_until_somebody_switches_them_on() -> None:
+def test_profiles_are_off_by_default() -> None:
     for profile in ("sparekey", "sparekey-second"):
         assert "\nDefault: no\n" in (PROFILES / profile).read_text(encoding="utf-8")
 
@@ -27,7 +27,7 @@ def test_the_lines_of_both_profiles_are_those_that_status_knows() -> None:
         assert (login.asks, login.exempt_group, login.exempt_console) == (True, True, True)
 
 
-def test_every_example_lets_exempt_accounts_past_and_is_explained() -> None:
+def test_every_example_admits_exempt_accounts_and_is_explained() -> None:
     document = DOCUMENT.read_text(encoding="utf-8")
     for example in sorted((PROFILES / "examples").iterdir()):
         (stack,) = read_stacks({"example": example.read_text(encoding="utf-8")}, EXEMPT_GROUP)
@@ -35,7 +35,7 @@ def test_every_example_lets_exempt_accounts_past_and_is_explained() -> None:
         assert f"| `{example.name}` |" in document
 
 
-def test_no_shipped_line_lets_in_on_an_error() -> None:
+def test_no_shipped_line_grants_on_an_error() -> None:
     texts = [path.read_text(encoding="utf-8") for path in PROFILES.rglob("*") if path.is_file()]
     lines = [line for text in texts for line in text.splitlines() if "pam_sparekey.so" in line and line[:1] != "#"]
     assert len(lines) >= 6
@@ -44,7 +44,7 @@ def test_no_shipped_line_lets_in_on_an_error() -> None:
             assert re.search(r"\[success=(end|done) default=die\]|\brequisite\b", line), line
 
 
-def test_the_document_tells_the_commands_of_the_journey() -> None:
+def test_the_document_has_the_commands_of_the_journey() -> None:
     journey = (ROOT / "tests/journeys/linux/test_first_install.py").read_text(encoding="utf-8")
     document = DOCUMENT.read_text(encoding="utf-8")
     for step in ("pamtester sparekey-trial", "pam-auth-update --enable sparekey", "pam-auth-update --disable sparekey"):

@@ -53,7 +53,7 @@ def test_it_comes_before_everything_that_asks_for_a_passcode() -> None:
     assert not any("network" in line for line in ordered)
 
 
-def test_it_stands_in_no_circle_with_what_a_computer_starts_with(tmp_path: Path) -> None:
+def test_the_unit_is_in_no_dependency_cycle_at_boot(tmp_path: Path) -> None:
     """A circle is broken by leaving something out, logins or this agent."""
     started = "ssh.socket ssh.service getty.target systemd-user-sessions.service sockets.target basic.target"
     trial = tmp_path / "trial.target"

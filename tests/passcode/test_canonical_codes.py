@@ -104,7 +104,7 @@ def test_s40_look_alikes_are_accepted_either_way() -> None:
         assert normalise(grouped(code.replace("0", zero).replace("1", one)).lower()) == code
 
 
-def test_u_is_no_look_alike() -> None:
+def test_the_letter_u_is_not_mapped() -> None:
     assert normalise("u") == "U"
     assert misread_groups("UUUUU") == (1,)
 
@@ -123,7 +123,7 @@ def test_groups_are_shown_with_dashes() -> None:
     assert normalise(grouped("7K3X1Q8M24")) == "7K3X1Q8M24"
 
 
-def test_spelling_begins_with_what_it_stands_for() -> None:
+def test_spelling_words_begin_with_their_character() -> None:
     assert spelled("7K3X1Q8M24") == (
         ("Seven", "Kilo", "Three", "X-ray", "One"),
         ("Quebec", "Eight", "Mike", "Two", "Four"),
@@ -131,7 +131,7 @@ def test_spelling_begins_with_what_it_stands_for() -> None:
 
 
 @pytest.mark.parametrize(("code", "groups"), [("7K3X2Q8M24", (1,)), ("7K3X1", ()), ("", ())])
-def test_what_is_not_canonical_is_refused(code: str, groups: tuple[int, ...]) -> None:
+def test_text_that_is_not_canonical_is_refused(code: str, groups: tuple[int, ...]) -> None:
     with pytest.raises(NotCanonical) as refusal:
         verify_canonical(code, groups=2)
     assert refusal.value.groups == groups

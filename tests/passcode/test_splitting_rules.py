@@ -69,7 +69,7 @@ def test_s03_only_six_ascii_digits_are_six_digits(typed: str) -> None:
 
 
 @pytest.mark.parametrize("typed", ["123456", " 123456", "123456\n", "\r\n 123456 \r\n", "  123456  "])
-def test_s03_what_is_accepted_has_one_form(typed: str) -> None:
+def test_s03_an_accepted_code_has_one_form(typed: str) -> None:
     [found] = split(typed, [tokencode(6, with_pin=False)]).candidates
     assert found.code.reveal() == "123456"
 

@@ -86,7 +86,7 @@ def test_s01_of_64_submits_of_one_code_one_is_accepted(instances: tuple[Instance
     play(instances, a_user(instances[0]), count(small=20, full=1000))
 
 
-def test_s01_nor_with_a_pin_which_opens_the_doors_of_administrators_too(
+def test_s01_a_code_with_a_pin_is_accepted_once_at_administrators_interfaces_too(
     instances: tuple[Instance, Instance], count: Count
 ) -> None:
     """Fewer rounds: each submit takes the hash of a PIN."""
@@ -111,7 +111,7 @@ def play(instances: tuple[Instance, Instance], user: User, rounds: int) -> None:
     granted(submit(instances[0], user, NOW + 30 * rounds))
 
 
-def test_s01_a_code_used_at_one_door_is_refused_at_every_other(instances: tuple[Instance, Instance]) -> None:
+def test_s01_a_code_used_at_one_interface_is_refused_at_every_other(instances: tuple[Instance, Instance]) -> None:
     user = a_user(instances[0], pin=PIN)
     ways = interfaces(instances, user)
     for number, first in enumerate(ways):

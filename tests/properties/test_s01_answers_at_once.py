@@ -40,7 +40,7 @@ def at_once(pool: ThreadPoolExecutor, answer: Callable[[int], SignInResult]) -> 
     return list(pool.map(one, range(ANSWERS)))
 
 
-def test_s01_of_64_answers_to_one_question_one_counts(instances: tuple[Instance, Instance], count: Count) -> None:
+def test_s01_of_64_answers_to_one_challenge_one_counts(instances: tuple[Instance, Instance], count: Count) -> None:
     user = a_user(instances[0])
     with ThreadPoolExecutor(ANSWERS) as pool:
         for number in range(count(small=5, full=500)):
@@ -60,7 +60,7 @@ def test_s01_of_64_answers_to_one_question_one_counts(instances: tuple[Instance,
     granted(submit(instances[0], user, NOW + 90 * count(small=5, full=500)))
 
 
-def test_s01_of_64_questions_about_one_code_one_leads_in(instances: tuple[Instance, Instance], count: Count) -> None:
+def test_s01_of_64_challenges_for_one_code_one_succeeds(instances: tuple[Instance, Instance], count: Count) -> None:
     user = a_user(instances[0])
     with ThreadPoolExecutor(ANSWERS) as pool:
         for number in range(count(small=2, full=100)):

@@ -101,7 +101,7 @@ def build(connection: Connection, world: World) -> tuple[list[str], list[str]]:
 
 
 @given(world=worlds())
-def test_s63_rights_are_what_the_model_says(shared_server: Instance, world: World) -> None:
+def test_s63_rights_agree_with_the_model(shared_server: Instance, world: World) -> None:
     with shared_server.database.write() as connection:
         ids, people = build(connection, world)
         actors = [actor_of(connection, person) for person in people]

@@ -416,7 +416,7 @@ class SignIns(RuleBasedStateMachine):
         return next((code.code.reveal() for code in reversed(codes) if code.not_after > self.now), None)
 
 
-def test_the_server_does_what_the_model_says(shared_server: Instance, count: Count) -> None:
+def test_the_server_agrees_with_the_model(shared_server: Instance, count: Count) -> None:
     edit_policy(shared_server, {"allow_tokens_without_pin": "on", "protection_level": "balanced"})
     edit_policy(shared_server, {"unlock_after_minutes": "10"}, kind=PolicyKind.LOCKOUT)
 

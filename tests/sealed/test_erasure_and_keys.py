@@ -155,7 +155,7 @@ def test_unlock_depends_on_each_of_its_parts() -> None:
     assert len({one.reveal() for one in [base, *others]}) == 6
 
 
-def test_what_holds_secrets_does_not_print_them() -> None:
+def test_objects_with_secrets_do_not_print_them() -> None:
     opened = open_unit(stored(UNIT), PIN + TODAY[1][1], Moment(NOON))
     shown = repr((opened, dataclasses.asdict(opened.unit.header)))
     assert repr(OFFLINE_KEY.reveal()) not in shown

@@ -84,7 +84,7 @@ def test_candidates_of_counters_and_of_emergency_codes() -> None:
     assert candidates(emergency, NOON) == [0]
 
 
-def test_what_fits_is_known_before_anything_is_hashed() -> None:
+def test_candidates_are_known_before_hashing() -> None:
     emergency = received(a_unit(an_emergency_plan(), [(0, TWO)]))
     headers = [emergency.header, HEADER]
     assert split_for(headers, PIN + CODE).kinds == {PasscodeKind.TOKENCODE}
@@ -168,7 +168,7 @@ def test_a_text_that_fits_nothing_is_not_hashed() -> None:
 
 
 @given(st.sampled_from(["1234", "4321", "abcd"]), st.sampled_from([CODE, "000000", TODAY[5][1]]))
-def test_a_wrong_pin_and_a_wrong_code_are_searched_alike(pin: str, code: str) -> None:
+def test_a_wrong_pin_and_a_wrong_code_cost_the_same_search(pin: str, code: str) -> None:
     """The right passcode stops early; until then the same blocks are handed out for every text of that form."""
     run = CountedRun()
     try:

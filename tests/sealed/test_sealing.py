@@ -86,7 +86,7 @@ def test_an_emergency_tokencode_opens(with_pin: bool, groups: int) -> None:
     assert open_unit(unit, typed, Moment(NOON)).offline_key == OFFLINE_KEY
 
 
-def test_the_public_way_seals_what_the_public_way_opens() -> None:
+def test_the_public_functions_seal_units_that_they_open() -> None:
     with ThreadPoolExecutor(2) as pool:
         unit = seal_unit(a_plan(), TODAY, SIGNING.sign, run=pool.map)
         sealed = verify_unit(unit, [PINNED], DEVICE, 1)
@@ -169,7 +169,7 @@ def test_emergency_codes_are_sealed_at_the_emergency_level(level: Level) -> None
         ({"previous": b"short"}, TODAY[:1]),
     ],
 )
-def test_what_no_device_would_take_is_not_sealed(members: dict[str, Any], codes: list[tuple[int, str]]) -> None:
+def test_units_that_devices_refuse_are_not_sealed(members: dict[str, Any], codes: list[tuple[int, str]]) -> None:
     with pytest.raises((ValueError, Malformed)):
         seal_unit(a_plan(**members), codes, SIGNING.sign)
 

@@ -74,7 +74,7 @@ def test_a_program_that_sends_slowly_does_not_stop_the_clock(interfaces: Interfa
     assert not is_granted(ask_slowly(interfaces, "/v1/sign-ins", body, by_key(interfaces), later))
 
 
-def test_s28_a_device_that_was_revoked_while_it_sent_is_told_so(interfaces: Interfaces) -> None:
+def test_s28_a_device_revoked_during_its_request_learns_so(interfaces: Interfaces) -> None:
     device = a_device(interfaces.instance)
     body = encode(api.SyncRequest(held=[], checkpoint="", hardware_bound=False))
 

@@ -50,7 +50,7 @@ def code_of(user: User, ahead: int = 0) -> str:
 
 
 @both
-def test_a_new_pin_is_chosen_at_the_door(any_interfaces: Interfaces, name: str) -> None:
+def test_a_new_pin_is_chosen_at_every_interface(any_interfaces: Interfaces, name: str) -> None:
     user, interface = a_user(any_interfaces.instance, with_pin=True), interface_of(any_interfaces, name)
 
     async def choose() -> list[Reply]:
@@ -71,7 +71,7 @@ def test_a_new_pin_is_chosen_at_the_door(any_interfaces: Interfaces, name: str) 
 
 
 @both
-def test_the_next_tokencode_is_asked_for_at_the_door(any_interfaces: Interfaces, name: str) -> None:
+def test_the_next_tokencode_is_required_at_every_interface(any_interfaces: Interfaces, name: str) -> None:
     user, interface = a_user(any_interfaces.instance, pin=PIN), interface_of(any_interfaces, name)
     make_suspicious(any_interfaces.instance, user)
     challenge = run(interface(user, PIN + code_of(user), ""))
@@ -81,7 +81,7 @@ def test_the_next_tokencode_is_asked_for_at_the_door(any_interfaces: Interfaces,
 
 
 @both
-def test_the_other_door_cannot_answer(interfaces: Interfaces, name: str) -> None:
+def test_another_interface_cannot_answer(interfaces: Interfaces, name: str) -> None:
     user = a_user(interfaces.instance, pin=PIN)
     here, there = interface_of(interfaces, name), interface_of(interfaces, "agent" if name == "rest" else "rest")
     make_suspicious(interfaces.instance, user)

@@ -56,7 +56,7 @@ def test_while_there_is_more_a_courier_does_not_pause() -> None:
     assert steps.taken >= 201
 
 
-def test_a_blocked_courier_ends_at_once_when_it_is_told_to() -> None:
+def test_a_blocked_courier_stops_at_once_on_request() -> None:
     steps = Steps(*[CourierStep.BLOCKED] * 10)
     courier = started(steps)
     begun = monotonic()
@@ -89,7 +89,7 @@ def test_without_a_mail_server_old_notices_are_forgotten_and_none_is_tried(memor
         assert outbox.count_waiting(connection).messages == 0
 
 
-def test_steps_say_how_it_went(memory_database: Database) -> None:
+def test_steps_report_their_result(memory_database: Database) -> None:
     instance = an_instance(memory_database)
     user = a_user(instance)
     set_mail(instance, user, "alice@example.org")
@@ -104,7 +104,7 @@ def test_steps_say_how_it_went(memory_database: Database) -> None:
     assert len(world.received) == 1
 
 
-def test_the_settings_say_which_couriers_there_are(memory_database: Database, tmp_path: Path) -> None:
+def test_the_settings_decide_which_couriers_run(memory_database: Database, tmp_path: Path) -> None:
     assert mailer_of(Settings()) is None
     assert collector_of(Settings(), "one") is None
     assert len(couriers(memory_database, Settings(), "one", lambda: NOW)) == 1

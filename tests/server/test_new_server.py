@@ -44,7 +44,7 @@ def test_a_new_server_can_be_opened(tmp_path: Path, database_url: str) -> None:
     instance.database.close()
 
 
-def test_only_its_owner_can_read_what_is_made(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_new_files(tmp_path: Path) -> None:
     create_server(tmp_path / "data", NewServer(Secret("")), ROOT, NOW)
     for path in (tmp_path / "data", *(tmp_path / "data").rglob("*")):
         assert path.stat().st_mode & 0o777 == (0o700 if path.is_dir() else 0o600), path
@@ -100,7 +100,7 @@ def test_a_database_that_does_not_answer_leaves_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
-def test_a_directory_that_was_there_stays_with_what_is_in_it(tmp_path: Path) -> None:
+def test_an_existing_directory_keeps_its_files(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "notes").write_text("keep")
     with pytest.raises(DatabaseUrlError):
@@ -109,7 +109,7 @@ def test_a_directory_that_was_there_stays_with_what_is_in_it(tmp_path: Path) -> 
     create_server(tmp_path / "data", NewServer(Secret("")), ROOT, NOW)
 
 
-def test_a_file_in_the_way_is_said(tmp_path: Path) -> None:
+def test_a_file_in_the_way_is_reported(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file")
     with pytest.raises(BadInput, match="no directory"):
         create_server(tmp_path / "data", NewServer(Secret("")), ROOT, NOW)
@@ -133,7 +133,7 @@ def test_a_failure_half_way_leaves_an_empty_database(database_url: str) -> None:
     database.close()
 
 
-def test_the_certificate_stands_for_every_way_to_the_server() -> None:
+def test_the_certificate_names_every_address_of_the_server() -> None:
     names = certificate_names(Settings(listen="192.0.2.1:8443", names=("login.example.org",)))
     assert {"192.0.2.1", "login.example.org", "localhost", "127.0.0.1", "::1"} <= names
     assert "0.0.0.0" not in certificate_names(Settings(listen="0.0.0.0:8443"))

@@ -19,7 +19,7 @@ from tools.rsyslog import Rsyslog
 pytestmark = [pytest.mark.services, pytest.mark.real_argon2]
 
 
-def test_s42_a_locked_user_is_told_once_the_mail_server_is_back(tmp_path: Path, database_url: str) -> None:
+def test_s42_a_locked_user_gets_the_notice_once_the_mail_server_is_back(tmp_path: Path, database_url: str) -> None:
     data = a_data_directory(tmp_path, database_url if database_url.startswith("postgresql") else "")
     mail, collector = SmtpServer(tmp_path), Rsyslog(tmp_path)
     instance = open_instance(data, read_settings(data, {}))

@@ -23,7 +23,7 @@ def a_fixed_code(interfaces: Interfaces, user: User, days: int = 7) -> str:
     return give_fixed(interfaces.instance, ROOT, user.serial, Terms(days), CALLED_BACK, now=NOW).codes[0].reveal()
 
 
-def test_a_code_is_taken_at_both_doors_and_the_answer_says_by_which_method(interfaces: Interfaces) -> None:
+def test_a_code_is_accepted_at_both_interfaces_and_the_answer_names_the_method(interfaces: Interfaces) -> None:
     user, device = a_user(interfaces.instance, pin=PIN), a_device(interfaces.instance)
     typed = PIN + a_fixed_code(interfaces, user).lower()
     for reply in (run(interfaces.rest(user.login, typed)), run(interfaces.sign_in(device, user.login, typed))):
@@ -54,7 +54,7 @@ def refused_cases(interfaces: Interfaces) -> dict[str, tuple[str, str]]:
     return {name: (user.login, typed[name]) for name, user in users.items()}
 
 
-def test_s07_no_answer_tells_why_a_code_is_refused(interfaces: Interfaces) -> None:
+def test_s07_no_answer_reveals_why_a_code_is_refused(interfaces: Interfaces) -> None:
     device = a_device(interfaces.instance)
     cases = refused_cases(interfaces)
     interfaces.now[0] = NOW + DAY
@@ -67,7 +67,7 @@ def test_s07_no_answer_tells_why_a_code_is_refused(interfaces: Interfaces) -> No
             )
 
 
-def test_s07_what_is_said_of_misread_groups_does_not_tell_who_has_such_access(interfaces: Interfaces) -> None:
+def test_s07_misread_groups_do_not_reveal_emergency_access(interfaces: Interfaces) -> None:
     short = "4711"
     users = [a_user(interfaces.instance, pin=PIN) for _ in range(2)]
     a_fixed_code(interfaces, users[0])

@@ -49,12 +49,12 @@ def test_s63_a_page_has_one_address(world: World) -> None:
         assert "alice" not in reply.body.decode(), path
 
 
-def test_s63_so_has_what_programs_ask(interfaces: Interfaces) -> None:
+def test_s63_paths_of_programs_have_one_spelling(interfaces: Interfaces) -> None:
     for path in ("/agent/v1/s%79nc", "/%61gent/v1/sync", "/agent/v1/x/%2e%2e/sync", "/%761/sign-ins"):
         assert run(ask(interfaces.app, "POST", path, b"{}")).status == 404, path
 
 
-def test_s63_what_a_path_names_may_have_a_slash_and_no_dots() -> None:
+def test_s63_names_in_paths_may_have_slashes_and_no_dot_segments() -> None:
     for path in (
         "/",
         "/console",

@@ -45,7 +45,7 @@ def test_s06_at_most_the_limit_of_answers_depends_on_the_guess(any_interfaces: I
     assert not is_granted(run(any_interfaces.rest(alice.login, alice.typed(NOW).reveal())))
 
 
-def test_s06_the_right_code_among_wrong_ones_after_the_limit_is_not_told(interfaces: Interfaces) -> None:
+def test_s06_after_the_limit_the_right_code_is_not_revealed(interfaces: Interfaces) -> None:
     alice = a_user(interfaces.instance)
     for guess in wrong_codes(alice, LIMIT):
         run(interfaces.rest(alice.login, guess))
@@ -58,7 +58,7 @@ def test_s06_the_right_code_among_wrong_ones_after_the_limit_is_not_told(interfa
     assert is_granted(run(interfaces.rest(alice.login, alice.typed(NOW).reveal())))
 
 
-def test_s06_failures_of_all_tokens_and_doors_count_together(interfaces: Interfaces) -> None:
+def test_s06_failures_of_all_tokens_and_interfaces_count_together(interfaces: Interfaces) -> None:
     one, device = a_user(interfaces.instance), a_device(interfaces.instance)
     make_administrator(interfaces.instance, one.login)
     other = a_token(interfaces.instance, one.login, one.account_id)

@@ -89,7 +89,7 @@ def test_s07_every_passkey_refused_at_self_service_looks_the_same_and_leaves_at_
     assert run(floored.self_service_passkey(signed_there(good_key))).json["result"] == "granted"
 
 
-def test_s07_the_record_knows_why_a_passkey_was_refused(interfaces: Interfaces) -> None:
+def test_s07_the_audit_log_has_the_reason_of_a_refused_passkey(interfaces: Interfaces) -> None:
     tried = attempts(interfaces)
     before = len(logged_events(interfaces.instance, Action.SIGN_IN_DENIED))
     for answer in tried.values():

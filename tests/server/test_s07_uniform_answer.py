@@ -130,7 +130,7 @@ async def _interleaved(
     return replies
 
 
-def test_s07_the_record_knows_every_reason(floored: Interfaces) -> None:
+def test_s07_the_audit_log_has_every_reason(floored: Interfaces) -> None:
     for login, passcode in attempts(floored).values():
         run(floored.rest(login, passcode))
         _unlock_all_but_the_locked(floored)
@@ -167,7 +167,7 @@ def test_s07_a_slow_refusal_leaves_at_the_next_multiple(floored: Interfaces) -> 
     assert 2 * FLOOR_MS / 1000 - 0.002 < run(late()) < 3 * FLOOR_MS / 1000
 
 
-def test_s07_nobody_is_locked_out_through_the_door_of_administrators(interfaces: Interfaces) -> None:
+def test_s07_the_administrators_interface_locks_no_user_out(interfaces: Interfaces) -> None:
     """Anybody can ask there: who holds no role is refused, and no guess is judged or counted."""
     alice = a_user(interfaces.instance)
     for _ in range(9):

@@ -103,7 +103,7 @@ def looks(replies: list[Reply]) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-def test_s09_what_fails_lets_nobody_in(interfaces: Interfaces, damage: Callable[[Instance], Instance]) -> None:
+def test_s09_every_failure_denies(interfaces: Interfaces, damage: Callable[[Instance], Instance]) -> None:
     alice, device = a_user(interfaces.instance, pin=PIN), a_device(interfaces.instance)
     make_administrator(interfaces.instance, alice.login)
     typed = alice.typed(NOW).reveal()
@@ -118,7 +118,7 @@ def test_s09_what_fails_lets_nobody_in(interfaces: Interfaces, damage: Callable[
     assert is_granted(run(interfaces.rest(alice.login, typed)))  # nothing was used up
 
 
-def test_s09_a_hash_that_cannot_be_computed_lets_nobody_in(interfaces: Interfaces) -> None:
+def test_s09_a_failing_hash_grants_nothing(interfaces: Interfaces) -> None:
     alice, device = a_user(interfaces.instance, pin=PIN), a_device(interfaces.instance)
     make_administrator(interfaces.instance, alice.login)
     with interfaces.instance.database.write() as connection:
@@ -140,7 +140,7 @@ def test_s09_no_audit_no_accept(interfaces: Interfaces) -> None:
     assert is_granted(run(interfaces.rest(alice.login, typed)))
 
 
-def test_s09_what_a_success_settles_on_the_device_fails_with_it(interfaces: Interfaces) -> None:
+def test_s09_a_success_fails_if_its_device_data_cannot_be_sealed(interfaces: Interfaces) -> None:
     alice, device = a_user(interfaces.instance, pin=PIN), a_device(interfaces.instance)
     broken = damaged(interfaces, lambda it: replace(it, vault=BrokenVault(it.vault, seals=False)))
     typed = alice.typed(NOW).reveal()
@@ -162,7 +162,7 @@ def test_s09_without_a_database_there_is_no_answer_for_anyone(interfaces: Interf
         assert "SELECT" not in reply.body.decode()
 
 
-def test_s09_a_clock_that_fails_lets_nobody_in(interfaces: Interfaces) -> None:
+def test_s09_a_failing_clock_grants_nothing(interfaces: Interfaces) -> None:
     alice, device = a_user(interfaces.instance), a_device(interfaces.instance)
     make_administrator(interfaces.instance, alice.login)
 

@@ -33,12 +33,12 @@ def answers(world: World, page: Page, who: Secret[str], names: tuple[str, ...]) 
 
 
 @pytest.mark.parametrize("page", LOOKED_AT, ids=[page.path for page in LOOKED_AT])
-def test_s63_what_is_asked_for_elsewhere_is_answered_as_what_is_nowhere(world: World, page: Page) -> None:
+def test_s63_objects_out_of_scope_are_answered_like_unknown_ones(world: World, page: Page) -> None:
     who = an_administrator(world.instance, SUPER_ADMINISTRATOR, OUTSIDE)
     assert answers(world, page, who, ("alice", "laptop")) == answers(world, page, who, ("alicf", "laptov"))
 
 
-def test_who_may_see_it_is_told(world: World) -> None:
+def test_objects_in_scope_are_answered(world: World) -> None:
     """The challenges above find objects."""
     who = an_administrator(world.instance, SUPER_ADMINISTRATOR, TOP_DOMAIN)
     lists = {"/console/users", "/console/tokens", "/console/devices", "/console/search", "/console/audit"}

@@ -66,7 +66,7 @@ def test_s65_an_unforeseen_error_is_logged_without_its_words(default_logs: None)
     assert CANARY not in lines.getvalue()
 
 
-def test_s65_what_other_packages_log_loses_its_exception() -> None:
+def test_s65_log_lines_of_other_packages_lose_their_exception() -> None:
     caught = failure()
     shown = (caught.type, caught.value, caught.tb)
     record = logging.LogRecord("other", logging.ERROR, __file__, 1, "it failed", (), shown)

@@ -76,9 +76,7 @@ def test_s66_broken_settings_are_refused_in_words(tmp_path: Path, content: bytes
 
 
 @given(content=st.binary(max_size=200))
-def test_s66_whatever_is_in_the_file_is_settings_or_an_error(
-    tmp_path_factory: pytest.TempPathFactory, content: bytes
-) -> None:
+def test_s66_any_file_gives_settings_or_an_error(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     directory = tmp_path_factory.mktemp("data")
     written(directory, content)
     with contextlib.suppress(SettingsError):

@@ -43,7 +43,7 @@ def test_s66_settings_of_another_user_are_refused(tmp_path: Path) -> None:
     ("owner", "do"),
     [(NOBODY, "run: runuser -u nobody -- sparekey --data {} ..."), (54_321, "run as its owner, user 54321")],
 )
-def test_s66_root_leaves_the_settings_to_the_user_who_has_the_directory(tmp_path: Path, owner: int, do: str) -> None:
+def test_s66_root_gives_the_settings_to_the_directory_s_owner(tmp_path: Path, owner: int, do: str) -> None:
     path = tmp_path / FILE
     path.write_text('log_level = "debug"\n')
     path.chmod(0o600)

@@ -21,7 +21,7 @@ def test_the_command_line_goes_before_the_environment_and_that_before_the_file(t
     assert (settings.listen, settings.workers, settings.log_level) == ("127.0.0.1:3", 3, "error")
 
 
-def test_what_is_not_given_has_its_default(tmp_path: Path) -> None:
+def test_missing_settings_have_defaults(tmp_path: Path) -> None:
     assert read_settings(written(tmp_path, "workers = 1\n"), {}) == Settings()
     assert Settings().database_url(tmp_path) == f"sqlite:///{tmp_path}/sparekey.db"
 
@@ -52,12 +52,12 @@ def test_listening_addresses(text: str, host: str, port: int) -> None:
 @pytest.mark.parametrize(
     "text", ["", ":", "x:", ":80", "x:0", "x:65536", "::1:80", "a b:80", "-x:80", "x:\u0661", "x:+1"]
 )
-def test_what_is_no_listening_address(text: str) -> None:
+def test_invalid_listening_addresses(text: str) -> None:
     with pytest.raises(ValueError, match=r"HOST:PORT|brackets"):
         split_listen(text)
 
 
-def test_every_setting_explains_itself() -> None:
+def test_every_setting_has_an_explanation() -> None:
     for setting in SETTINGS.values():
         assert setting.meaning.endswith(".")
         assert setting.allowed

@@ -97,7 +97,7 @@ def test_an_upgraded_database_is_current(engine: Engine) -> None:
     assert schema.current(engine) == schema.head()
 
 
-def test_an_empty_database_says_what_to_do(engine: Engine) -> None:
+def test_an_empty_database_names_the_next_step(engine: Engine) -> None:
     assert schema.current(engine) is None
     with pytest.raises(schema.SchemaError, match="run: sparekey init") as refused:
         schema.verify_current(engine)

@@ -29,7 +29,7 @@ def in_threads(number: int, work: Callable[[int], None]) -> None:
         thread.join()
 
 
-def test_what_is_written_is_there_afterwards(database: Database) -> None:
+def test_committed_rows_stay(database: Database) -> None:
     with database.write() as connection:
         add_key(connection, 1)
     with database.read() as connection:
@@ -69,7 +69,7 @@ def test_a_read_cannot_write(database: Database) -> None:
         assert versions(connection) == [2]
 
 
-def test_what_is_not_committed_is_not_seen(database: Database) -> None:
+def test_uncommitted_rows_are_not_seen(database: Database) -> None:
     with database.write() as writer:
         add_key(writer, 1)
         with database.read() as reader:

@@ -95,7 +95,7 @@ def test_another_ca_or_name_gets_nothing(tmp_path: Path) -> None:
         assert server.messages() == []
 
 
-def test_nobody_there_is_an_error(tmp_path: Path) -> None:
+def test_an_unreachable_collector_is_an_error(tmp_path: Path) -> None:
     server = Rsyslog(tmp_path)
     with pytest.raises(CollectorError, match="does not answer"):
         collector(server).send([an_event()])

@@ -14,7 +14,7 @@ SEED = "3132333435363738393031323334353637383930"
 HEAD = "serial,type,seed,digits,interval,algorithm,counter,expires,pin\n"
 
 
-def test_what_is_not_given_is_what_most_tokens_of_the_type_have() -> None:
+def test_missing_columns_have_the_usual_values() -> None:
     made = records(f"serial,type,seed\nA1,totp,{SEED}\nA2,hotp,{SEED}\n000123,securid,{SEED[:32]}\n")
     assert [
         (each.number, each.serial, each.type, each.parameters.digits, each.parameters.interval, each.counter)

@@ -73,7 +73,7 @@ def test_files_of_python_pskc_are_read(key: bytes | None, password: str, given: 
 
 
 @pytest.mark.parametrize(("key", "password"), [(None, ""), (KEY, ""), (None, "correct horse")])
-def test_python_pskc_reads_in_our_files_what_we_read(key: bytes | None, password: str) -> None:
+def test_python_pskc_reads_our_files_alike(key: bytes | None, password: str) -> None:
     made = tokens(5)
     data = pskc_file(made, key=key, password=password)
     container = pskc.PSKC(io.BytesIO(data))

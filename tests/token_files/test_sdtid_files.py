@@ -44,7 +44,7 @@ def test_files_that_stoken_exports_are_pin_pad_style_and_refused_in_words(tmp_pa
 
 @pytest.mark.services
 @pytest.mark.parametrize("password", ["", "correct horse"])
-def test_stoken_reads_in_our_files_what_we_read(password: str, tmp_path: Path) -> None:
+def test_stoken_reads_our_files_alike(password: str, tmp_path: Path) -> None:
     file = tmp_path / "one.sdtid"
     file.write_bytes(sdtid_file(TEN[:1], password=password))
     assert stoken.seed(file, password=password) == TEN[0].seed
@@ -81,7 +81,7 @@ def test_a_token_that_cannot_be_used_is_refused_in_words(header: dict[str, str],
     assert (refused.number, refused.serial) == (1, TEN[0].serial)
 
 
-def test_what_a_token_says_itself_goes_before_the_header() -> None:
+def test_a_token_s_own_values_win_over_the_header() -> None:
     made = record(sdtid_file(TEN[:1], DefDigits="8", DefInterval="30"))
     assert (made.parameters.digits, made.parameters.interval) == (8, 30)
 

@@ -92,7 +92,7 @@ def test_a_survivor_needs_an_explanation_and_an_explanation_a_survivor() -> None
     assert len(list(complaints([], [one, two], modules))) == 1
 
 
-def test_every_explanation_says_why() -> None:
+def test_every_explanation_has_a_reason() -> None:
     assert all(explained().values())
 
 

@@ -48,7 +48,7 @@ def test_a_phrase_is_found_in_docstrings_and_comments_across_lines(text: str) ->
     assert len(english.found(english.read_phrases(), english.prose([a_source(text)]))) == 1
 
 
-def test_a_found_phrase_says_where_it_stands_and_what_to_write() -> None:
+def test_a_found_phrase_has_its_place_and_a_replacement() -> None:
     source = a_source('"""Text.\n\nThe key is renewed by itself."""')
     [line] = english.found(english.read_phrases(), english.prose([source]))
     assert str(line).startswith('src/sparekey/app/a.py:3 "by itself": automatically')
@@ -116,7 +116,7 @@ def test_a_public_docstring_that_hides_an_error_is_found() -> None:
     ("name", "text"),
     [("get", "Return it. Raises NotFound."), ("get", "Raise an error if not."), ("_get", "Return it.")],
 )
-def test_an_error_that_is_said_or_private_is_not(name: str, text: str) -> None:
+def test_a_documented_or_private_error_is_not_counted(name: str, text: str) -> None:
     assert code.silent_about_raising([a_source(RAISING.format(name=name, text=text))]) == []
 
 

@@ -27,7 +27,7 @@ def record_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("passed", f"{HERE} and changed files", False),
     ],
 )
-def test_what_is_green_at_this_commit_is_spared(result: str, commit: str, is_spared: bool) -> None:
+def test_green_tests_of_this_commit_are_skipped(result: str, commit: str, is_spared: bool) -> None:
     record = Record({}, {A_TEST: Result(result, 1.5, "2026-01-01T00:00:00Z", commit)})
     assert record.is_green(A_TEST, HERE) is is_spared
 

@@ -101,11 +101,11 @@ def missing_names(tmp_path: Path, part: str) -> dict[str, set[str]]:
     return {callee.name: callers for callee, callers in missing(lines_of_the_tour(root, TOUR), root).items()}
 
 
-def test_what_a_shown_function_calls_and_no_stop_shows_is_missing(tmp_path: Path) -> None:
+def test_a_called_function_without_a_stop_is_missing(tmp_path: Path) -> None:
     assert missing_names(tmp_path, ":5-7") == {"_near": {"shown"}, "count": {"shown"}, "best": {"shown"}}
 
 
-def test_what_the_tour_shows_is_not_missing(tmp_path: Path) -> None:
+def test_shown_functions_are_not_missing(tmp_path: Path) -> None:
     assert missing_names(tmp_path, "") == {"count": {"shown"}, "best": {"shown"}}
 
 

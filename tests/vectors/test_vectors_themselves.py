@@ -23,7 +23,7 @@ def test_second_reader_agrees_with_every_vector() -> None:
     second_reader.main([str(path) for path in sorted(FOLDER.glob("*/*.txt"))])
 
 
-def test_second_reader_stands_alone_in_200_lines() -> None:
+def test_the_second_reader_is_independent_and_has_200_lines() -> None:
     text = READER.read_text()
     assert len([line for line in text.splitlines() if line.strip()]) < 200
     imported = {

@@ -27,7 +27,7 @@ def test_the_bytes_of_a_sign_in() -> None:
 
 
 @given(st.text(max_size=200), st.text(max_size=200))
-def test_what_is_written_is_read(user: str, passcode: str) -> None:
+def test_written_messages_are_read_back(user: str, passcode: str) -> None:
     written = encode_frame(frame(FrameKind.LOGIN, user=user, passcode=passcode))
     assert read_length(written[:HEAD_BYTES]) == len(written) - HEAD_BYTES
     read = decode_frame(written[HEAD_BYTES:])
@@ -81,7 +81,7 @@ def test_a_frame_cut_short_is_never_the_whole(cut: int) -> None:
         b"\1\1\1\0",
     ],
 )
-def test_what_is_refused(rest: bytes) -> None:
+def test_malformed_messages_are_refused(rest: bytes) -> None:
     with pytest.raises(BadFrame):
         decode_frame(rest)
 

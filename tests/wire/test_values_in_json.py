@@ -69,7 +69,7 @@ EVERYTHING = st.builds(
 
 
 @given(EVERYTHING)
-def test_what_goes_out_comes_back(value: Everything) -> None:
+def test_values_survive_a_round_trip(value: Everything) -> None:
     sent = json.loads(json.dumps(to_json(value)))
     assert from_json(Everything, sent, "message") == value
     assert from_json(Everything, sent | {"newer": 1}, "message", exact=False) == value
@@ -104,7 +104,7 @@ REFUSED: Mapping[str, tuple[Any, Any]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_is_not_declared_is_refused(case: str) -> None:
+def test_undeclared_fields_are_refused(case: str) -> None:
     kind, value = REFUSED[case]
     with pytest.raises(BadMessage):
         from_json(kind, value, "member")

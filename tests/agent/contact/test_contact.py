@@ -42,7 +42,7 @@ def sign_in(world: World, name: str) -> None:
     assert world.login(world.passcode(user=world.server.users[name]), name).answer.message == "Signed in."
 
 
-def test_everybody_s_first_data_come_before_anybody_s_later_days(world: World) -> None:
+def test_first_units_of_all_users_come_before_later_days(world: World) -> None:
     sign_in(world, "alice")
     sign_in(world, "carol")
     asked = fetched_in_order(world)
@@ -51,7 +51,7 @@ def test_everybody_s_first_data_come_before_anybody_s_later_days(world: World) -
     assert [what for _, what in asked[6:]] == [f"{days} days ahead" for days in (1, 1, 2, 2, 3, 3)]
 
 
-def test_who_signs_in_meanwhile_waits_for_one_unit(world: World) -> None:
+def test_a_sign_in_during_a_contact_waits_for_one_unit_at_most(world: World) -> None:
     sign_in(world, "alice")
     asked, seen = fetched_in_order(world), list[Progress]()
 
@@ -68,7 +68,7 @@ def test_who_signs_in_meanwhile_waits_for_one_unit(world: World) -> None:
     assert [(each.done, each.total) for each in seen if each.login == "alice"] == [(done, 6) for done in range(1, 7)]
 
 
-def test_a_request_to_the_daemon_is_answered_by_the_refill_that_runs(world: World) -> None:
+def test_a_sync_request_to_the_daemon_joins_the_running_contact(world: World) -> None:
     sign_in(world, "alice")
     asked, background, requests = fetched_in_order(world), ContactScheduler(world.device), list[int]()
     listening = world.server.unit

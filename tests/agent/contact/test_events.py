@@ -71,7 +71,7 @@ def test_s27_events_outlive_restarts_and_losing_every_user(tmp_path: Path) -> No
     assert world.server.events_taken == events
 
 
-def test_an_answer_that_is_not_our_server_s_is_on_record_once(tmp_path: Path) -> None:
+def test_an_answer_of_an_impostor_is_logged_once(tmp_path: Path) -> None:
     world = an_offline_world(tmp_path / "store")
     world.go_offline(Distance.TLS)
     for _ in range(2):
@@ -80,7 +80,7 @@ def test_an_answer_that_is_not_our_server_s_is_on_record_once(tmp_path: Path) ->
     assert kinds == [EventKind.TLS_FAILURE, EventKind.GRANTED, EventKind.GRANTED]
 
 
-def test_a_wrong_clock_and_a_damaged_store_are_on_record_once(tmp_path: Path) -> None:
+def test_a_wrong_clock_and_a_damaged_store_are_logged_once(tmp_path: Path) -> None:
     world = an_offline_world(tmp_path / "store")
     for unit in world.held.units:
         if unit.kind == "day":

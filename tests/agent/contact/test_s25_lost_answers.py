@@ -136,7 +136,7 @@ def test_s25_after_an_unsure_change_the_disk_is_asked_before_the_next_attempt(wo
 
 
 @not_sure
-def test_s25_what_is_steady_is_the_disk_s(world: World, fault: Faulty) -> None:
+def test_s25_the_committed_state_is_the_one_on_disk(world: World, fault: Faulty) -> None:
     fault.arm()
     world.login(world.passcode())
     step = world.alice.token.step(world.server.now)

@@ -31,7 +31,7 @@ def ignore(_: Progress) -> None:
 
 
 @pytest.mark.parametrize("next_sync", [2**53 - 1, LONGEST_INTERVAL * 9, 0, -1])
-def test_no_interval_of_the_server_ends_the_refills(tmp_path: Path, next_sync: int) -> None:
+def test_no_interval_of_the_server_stops_the_contacts(tmp_path: Path, next_sync: int) -> None:
     world = a_world(tmp_path / "store").signed_in_online()
     honest = world.server.sync
 
@@ -51,7 +51,7 @@ def test_no_interval_of_the_server_ends_the_refills(tmp_path: Path, next_sync: i
     assert world.device.state.next_sync == next_sync
 
 
-def test_who_follows_an_agent_that_is_stopped_is_told(tmp_path: Path) -> None:
+def test_followers_of_a_stopped_agent_get_an_answer(tmp_path: Path) -> None:
     background = ContactScheduler(a_world(tmp_path / "store").device)
     number = background.request()
     background.stop()

@@ -97,7 +97,7 @@ def test_a_fault_of_the_server_is_not_a_no(server: Served, client_of: ClientOf, 
         assert distance_of(client) is Distance.SERVER_DOWN
 
 
-def test_nobody_listens(client_of: ClientOf) -> None:
+def test_a_port_without_a_server_is_not_reached(client_of: ClientOf) -> None:
     with client_of("https://127.0.0.1:1") as client:
         assert distance_of(client) is Distance.SERVER_DOWN
         hint = r"\(is 1 the port of the server\? It is usually 8443\)"
@@ -136,7 +136,7 @@ def test_another_server_gets_no_request(server: Served, client_of: ClientOf, tmp
         assert other.bodies == []
 
 
-def test_what_speaks_no_tls_is_an_alarm(client_of: ClientOf) -> None:
+def test_a_server_without_tls_is_an_alarm(client_of: ClientOf) -> None:
     with socket.create_server(("127.0.0.1", 0)) as plain:
 
         def answer() -> None:
@@ -152,7 +152,7 @@ def test_what_speaks_no_tls_is_an_alarm(client_of: ClientOf) -> None:
         thread.join()
 
 
-def test_a_lost_connection_is_never_made_anew_without_tls(tmp_path: Path, client_of: ClientOf, server: Served) -> None:
+def test_a_lost_connection_is_never_reopened_without_tls(tmp_path: Path, client_of: ClientOf, server: Served) -> None:
     """A server that ends TLS and listens in clear at the same place gets no second request, above all no passcode."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*server.authority.server_files(tmp_path / "again"))

@@ -51,7 +51,7 @@ def test_accounts_of_one_login_share_its_counters(world: World) -> None:
     assert world.held.failures == 2
 
 
-def test_s26_an_account_that_is_not_mapped_is_nobody_s(world: World) -> None:
+def test_s26_an_unmapped_account_belongs_to_no_user(world: World) -> None:
     signed_in(world)
     world.server.calls.clear()
     for unreachable in (False, True):

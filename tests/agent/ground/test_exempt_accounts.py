@@ -22,7 +22,7 @@ def test_members_in_order_and_root_on_the_console_first() -> None:
     assert exempt_accounts(["rescue"], root_on_console=True) == ["root (on the console)", "rescue"]
 
 
-def test_a_server_is_told_at_most_64_names() -> None:
+def test_at_most_64_names_are_reported_to_the_server() -> None:
     names = [f"u{number:02}" for number in range(70)]
     assert as_reported(names[:64]) == names[:64]
     assert as_reported(names) == [*names[:63], "and 7 more"]
@@ -59,7 +59,7 @@ def test_the_server_hears_of_them_at_every_contact(tmp_path: Path) -> None:
     assert "exempt" not in status_of(world.device, "alice")
 
 
-def test_a_sign_in_looks_nobody_up_and_says_what_was_told_last(tmp_path: Path) -> None:
+def test_a_sign_in_looks_up_no_account_and_repeats_the_last_report(tmp_path: Path) -> None:
     world = a_world(tmp_path / "store")
     told: list[list[str]] = []
     honest = world.server.sync
@@ -79,7 +79,7 @@ def test_a_sign_in_looks_nobody_up_and_says_what_was_told_last(tmp_path: Path) -
     assert told == [["rescue"], ["rescue"]]
 
 
-def test_what_cannot_be_found_out_is_as_it_was() -> None:
+def test_a_failed_look_up_keeps_the_last_report() -> None:
     answers = [["rescue"]]
 
     def find() -> list[str]:

@@ -26,7 +26,9 @@ ALLOWED = replace(POLICY, os_password=True)
         ("", ALLOWED, True, False),
     ],
 )
-def test_who_says_what_a_secret_may_be_for(purpose: str, policy: object, *, by_root: bool, allowed: bool) -> None:
+def test_the_purposes_of_a_secret_need_policy_and_configuration(
+    purpose: str, policy: object, *, by_root: bool, allowed: bool
+) -> None:
     chosen = ALLOWED if policy is ALLOWED else POLICY
     assert (decide_obstacle(purpose, chosen, {"disk"}, by_root=by_root) == "") is allowed
 
@@ -69,7 +71,7 @@ def a_world_with_both(directory: Path) -> World:
     return world
 
 
-def test_what_policy_takes_back_is_erased_at_the_contact(tmp_path: Path) -> None:
+def test_secrets_that_policy_withdraws_are_erased_at_the_contact(tmp_path: Path) -> None:
     world = a_world_with_both(tmp_path / "store")
     before = {secret.purpose: secret.sealed for secret in world.held.secrets}
     world.alice.policy = POLICY
@@ -98,7 +100,7 @@ def test_a_server_that_was_set_back_takes_it_back_too(tmp_path: Path) -> None:
     assert [secret.purpose for secret in world.held.secrets] == ["disk"]
 
 
-def test_a_user_who_may_have_nothing_here_leaves_nothing(tmp_path: Path) -> None:
+def test_a_user_without_allowed_secrets_leaves_nothing(tmp_path: Path) -> None:
     world = a_world_with_both(tmp_path / "store")
     world.server.names_nobody = True
     make_contact(world.device)

@@ -19,7 +19,7 @@ def taken(places: ConnectionSlots) -> ConnectionSlot:
     return place
 
 
-def test_s26_who_was_here_before_waits_for_no_look_up_of_others() -> None:
+def test_s26_a_known_caller_waits_for_no_look_up_of_others() -> None:
     places = ConnectionSlots()
     taken(places).give_back()
     others = [places.take(uid) for uid in range(100_000, 100_000 + MOST_UNSORTED)]  # a directory that does not answer
@@ -31,7 +31,7 @@ def test_s26_who_was_here_before_waits_for_no_look_up_of_others() -> None:
     assert places.take(ROOT) is not None
 
 
-def test_a_place_is_given_back_once_and_for_whoever_has_it_then() -> None:
+def test_a_slot_is_returned_once_to_the_caller_that_holds_it() -> None:
     places = ConnectionSlots()
     for _ in range(2 * MOST_UNSORTED):
         place = places.take(ROOT)
@@ -41,7 +41,7 @@ def test_a_place_is_given_back_once_and_for_whoever_has_it_then() -> None:
         place.give_back()
 
 
-def test_s26_strangers_at_an_sshd_that_somebody_started_have_none_of_that_one_s_places() -> None:
+def test_s26_strangers_at_a_user_s_own_sshd_take_none_of_that_user_s_slots() -> None:
     places = ConnectionSlots()
     assert all(taken(places).is_one_of_remote() for _ in range(MOST_OF_REMOTE))
     one_too_many, *_ = [taken(places) for _ in range(MOST_OF_EACH)]

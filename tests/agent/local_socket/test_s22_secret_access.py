@@ -91,14 +91,14 @@ def test_s22_it_survives_a_change_of_the_pin(served: Served) -> None:
     assert opened(served, world.passcode()) == PASSWORD
 
 
-def test_s22_a_refused_attempt_ends_what_an_earlier_one_on_the_connection_gave(served: Served) -> None:
+def test_s22_a_refused_attempt_ends_the_access_of_an_earlier_one_on_the_connection(served: Served) -> None:
     world = served.world
     after = replies(served, login_frame(world), OPEN, login_with(wrong(world)), OPEN, keep("os-password", b"another"))
     assert [reply.kind for reply in after[:2]] == [FrameKind.ANSWER, FrameKind.SECRET]
     assert [reply.text(Tag.REASON) for reply in after[3:]] == ["not-signed-in", "not-signed-in"]
 
 
-def test_s22_what_a_success_gives_does_not_last(served: Served) -> None:
+def test_s22_the_access_of_a_success_does_not_last(served: Served) -> None:
     world = served.world
     with served.connection() as connection:
         served.ask(connection, login_frame(world))
@@ -152,7 +152,7 @@ def test_s22_policy_is_asked_each_time(served: Served) -> None:
     assert world.held.secrets == []
 
 
-def test_a_success_without_offline_data_opens_nothing_and_says_so(served: Served) -> None:
+def test_a_success_without_offline_data_opens_nothing_and_reports_it(served: Served) -> None:
     world = served.world
     device = world.server.add_user("bob")
     said = replies(served, frame(FrameKind.LOGIN, user="bob", passcode=world.passcode(user=device)), OPEN)
@@ -160,7 +160,7 @@ def test_a_success_without_offline_data_opens_nothing_and_says_so(served: Served
     assert said[1].kind is FrameKind.FAILED
 
 
-def test_a_store_that_fails_opens_nothing_and_says_so(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_store_opens_nothing_and_reports_it(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     def gone(_: FileKeys) -> Secret[bytes]:
         raise StoreUnreadable("tpm-gone", "no TPM answers")
 
@@ -172,7 +172,7 @@ def test_a_store_that_fails_opens_nothing_and_says_so(served: Served, monkeypatc
     assert replies[0].text(Tag.MESSAGE) == "no TPM answers"
 
 
-def test_only_what_the_configuration_names_is_kept_for_this_computer(served: Served) -> None:
+def test_only_configured_secrets_are_kept_for_this_computer(served: Served) -> None:
     world = served.world
     said = replies(
         served, login_frame(world), keep("disk", b"key"), frame(FrameKind.OPEN, purpose="disk"), keep("tape", b"k")
@@ -182,7 +182,7 @@ def test_only_what_the_configuration_names_is_kept_for_this_computer(served: Ser
     assert "does not list 'tape'" in said[3].text(Tag.MESSAGE)
 
 
-def test_what_is_forgotten_stays_closed(served: Served) -> None:
+def test_a_forgotten_secret_stays_closed(served: Served) -> None:
     forget = frame(FrameKind.FORGET, user="alice", purpose="os-password")
     said = replies(served, forget, forget, frame(FrameKind.FORGET, user="bob", purpose="os-password"))
     assert said[0].kind is FrameKind.DONE
@@ -197,7 +197,7 @@ def as_account(world: World, account: str) -> Frame:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs a second user")
-def test_s22_what_is_this_computer_s_opens_for_root_alone(served: Served) -> None:
+def test_s22_secrets_of_this_computer_open_for_root_alone(served: Served) -> None:
     world, disk = served.world, frame(FrameKind.OPEN, purpose="disk")
     assert replies(served, as_account(world, "nobody"), keep("disk", b"key"))[-1].kind is FrameKind.DONE
     for request in (disk, keep("disk", b"other")):
@@ -224,7 +224,7 @@ def test_s22_a_password_is_the_account_s_that_signed_in(served: Served) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs a second user")
-def test_s22_an_attempt_that_is_not_allowed_ends_what_an_earlier_one_gave(served: Served) -> None:
+def test_s22_a_forbidden_attempt_ends_the_access_of_an_earlier_one(served: Served) -> None:
     own, other = as_account(served.world, "nobody"), login_with("anything")
     password = keep("os-password", b"own")
     assert served.ask_as_nobody(own, password, OPEN).kind is FrameKind.SECRET

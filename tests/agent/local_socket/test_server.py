@@ -98,7 +98,7 @@ def test_sign_in_watch_keep_and_open_on_one_connection(served: Served) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs a second user")
-def test_s26_another_user_may_ask_for_itself_alone(served: Served, caplog: pytest.LogCaptureFixture) -> None:
+def test_s26_a_user_may_ask_only_about_themselves(served: Served, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     refused = served.ask_as_nobody(login_frame(served.world))
     assert (refused.kind, refused.text(Tag.REASON)) == (FrameKind.FAILED, "not-allowed")
@@ -117,7 +117,7 @@ def test_s26_another_user_may_ask_for_itself_alone(served: Served, caplog: pytes
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs a second user")
-def test_s26_nobody_hears_of_what_is_fetched_for_others(served: Served) -> None:
+def test_s26_a_user_does_not_learn_of_units_for_others(served: Served) -> None:
     with served.connection() as connection:
         served.ask(connection, login_frame(served.world))
         assert served.ask(connection, frame(FrameKind.WATCH)).text(Tag.USER) == "alice"
@@ -126,7 +126,7 @@ def test_s26_nobody_hears_of_what_is_fetched_for_others(served: Served) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs a second user")
-def test_s26_a_refill_of_one_s_own_tells_nothing_of_others(served: Served) -> None:
+def test_s26_a_user_s_own_sync_reveals_nothing_about_others(served: Served) -> None:
     """One contact serves all users with missing units."""
     served.world.server.add_user("nobody")
     served.world.login(served.world.passcode())
@@ -159,7 +159,7 @@ def no_more_threads() -> Iterator[None]:
         threading.stack_size(before)
 
 
-def test_one_connection_too_many_is_told_so_and_one_without_a_thread_costs_no_place(served: Served) -> None:
+def test_one_connection_too_many_is_refused_and_one_without_a_thread_takes_no_slot(served: Served) -> None:
     with no_more_threads(), served.connection() as connection:
         refused = served.ask(connection, frame(FrameKind.STATUS))
         assert (refused.text(Tag.REASON), "no room" in refused.text(Tag.MESSAGE)) == ("busy", True)
@@ -255,7 +255,7 @@ def test_a_dialogue_over_the_socket_ends_in_a_session(served: Served) -> None:
         assert served.ask(connection, frame(FrameKind.KEEP, purpose="os-password", secret=b"s")).kind is FrameKind.DONE
 
 
-def test_a_question_gives_nothing(served: Served) -> None:
+def test_a_challenge_opens_no_secret(served: Served) -> None:
     served.world.alice.pin_must_change = True
     with served.connection() as connection:
         served.ask(connection, login_frame(served.world))
@@ -325,7 +325,7 @@ def asked_by_su(served: Served, request: Frame) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs a second user")
-def test_root_stands_behind_one_attempt_of_others_at_most(tmp_path: Path) -> None:
+def test_root_waits_for_at_most_one_attempt_of_others(tmp_path: Path) -> None:
     world = a_world(tmp_path / "store")
     device = _CountedDevice(world.device.store, world.clock, world.server.connect)
     directory = Path(tempfile.mkdtemp())

@@ -59,14 +59,14 @@ def test_everything_that_can_be_set() -> None:
         ("[name]\nadmin = 'alice'", "line 1: name is not a setting"),
     ],
 )
-def test_s66_what_is_not_exactly_as_expected_is_refused_with_its_line(text: str, words: str) -> None:
+def test_s66_an_unexpected_entry_is_refused_with_its_line(text: str, words: str) -> None:
     with pytest.raises(BadConfiguration) as caught:
         read_configuration(text, "agent.toml")
     assert words in str(caught.value)
     assert str(caught.value).startswith("agent.toml")
 
 
-def test_s66_an_empty_map_of_names_lets_nobody_in() -> None:
+def test_s66_an_empty_map_of_names_grants_no_user() -> None:
     for text in ("[names]", "unmapped_names = 'refused'"):
         names = read_configuration(text, "agent.toml").names
         assert names.find_login("alice") is None

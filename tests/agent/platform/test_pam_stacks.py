@@ -78,7 +78,7 @@ def mistakes(auth: str, *, there: tuple[str, ...] = ("pam_unix.so", "pam_deny.so
     )
 
 
-def test_what_works_is_no_mistake() -> None:
+def test_working_stacks_have_no_findings() -> None:
     assert mistakes(SHIPPED) == []
     every = "socket=/run/a timeout=600 [prompt=Your [new\\] code: ] use_first_pass os_password quiet"
     others = [f"auth required pam_sparekey.so {option}" for option in ("ask_os_password", "keep_os_password")]

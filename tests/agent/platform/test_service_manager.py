@@ -39,7 +39,7 @@ def logged(descriptor: int, environment: dict[str, str]) -> None:
     logger.log(25, "three")
 
 
-def test_the_journal_is_told_how_urgent_each_line_is() -> None:
+def test_the_journal_gets_the_priority_of_each_line() -> None:
     ours, journal = socket.socketpair()
     with ours, journal:
         status = os.fstat(ours.fileno())
@@ -47,7 +47,7 @@ def test_the_journal_is_told_how_urgent_each_line_is() -> None:
         assert journal.recv(1000).decode() == "<4>sparekey.test: one\n<4>two\n<5>sparekey.test: three\n"
 
 
-def test_what_is_not_the_journal_is_told_the_level_s_name(tmp_path: Path) -> None:
+def test_other_logs_get_the_name_of_the_level(tmp_path: Path) -> None:
     with (tmp_path / "log").open("w") as file:
         logged(file.fileno(), {"JOURNAL_STREAM": "1:2"})
         status = os.fstat(file.fileno())

@@ -54,7 +54,7 @@ def test_from_the_fifth_failure_each_emergency_code_waits(failures: int, seconds
     assert emergency_wait(user, ClockReading(0, seconds, "b", synchronised=False)) == 0
 
 
-def test_a_wait_is_said_refuses_unhashed_and_ends(tmp_path: Path) -> None:
+def test_a_wait_is_reported_refuses_unhashed_and_ends(tmp_path: Path) -> None:
     world = an_offline_world(tmp_path / "store")
     reading = world.clock.reading()
     tired = replace(

@@ -82,7 +82,7 @@ def test_one_answer_in_time(tmp_path: Path, seconds: int) -> None:
     assert "Start again" in answers[1].message
 
 
-def test_a_question_without_words_is_asked_in_the_device_s(tmp_path: Path) -> None:
+def test_a_challenge_without_a_text_gets_the_device_s_text(tmp_path: Path) -> None:
     world, _ = asked_for_a_new_pin(tmp_path)
     world.next_code()
     world.server.challenge_text = ""
@@ -90,7 +90,7 @@ def test_a_question_without_words_is_asked_in_the_device_s(tmp_path: Path) -> No
     assert (answer.result, answer.message) == (Result.ASK, "Choose a new PIN.")
 
 
-def test_a_question_that_the_device_does_not_know_is_a_refusal(tmp_path: Path) -> None:
+def test_an_unknown_kind_of_challenge_is_a_refusal(tmp_path: Path) -> None:
     world, _ = asked_for_a_new_pin(tmp_path)
     world.next_code()
     world.server.challenge_kind = "favourite-colour"
@@ -98,7 +98,7 @@ def test_a_question_that_the_device_does_not_know_is_a_refusal(tmp_path: Path) -
     assert (login.answer.result, login.session) == (Result.DENIED, None)
 
 
-def test_what_the_server_withholds_with_a_question_is_withheld_before_it_is_shown(tmp_path: Path) -> None:
+def test_data_withheld_with_a_challenge_are_erased_before_it_is_shown(tmp_path: Path) -> None:
     world = a_world(tmp_path / "store").signed_in_online()
     world.alice.pin_must_change = True
     world.login(world.passcode())

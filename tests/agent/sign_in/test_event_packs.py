@@ -111,7 +111,7 @@ def test_s27_the_counter_of_an_offline_success_is_uploaded(tmp_path: Path) -> No
     assert world.alice.token.last_step == 3
 
 
-def test_a_pack_is_made_anew_before_it_runs_out(tmp_path: Path) -> None:
+def test_a_pack_is_replaced_before_it_runs_out(tmp_path: Path) -> None:
     world = with_event_token(tmp_path / "store")
     first = pack_of(world)
     world.alice.token.last_step = RECORDS // 2 + 1

@@ -98,7 +98,7 @@ def test_an_emergency_passcode_shows_no_pin(tmp_path: Path) -> None:
     assert lock_words(world) == "at-next-sign-in"
 
 
-def test_no_key_that_stood_open_before_is_a_key_of_what_is_locked(tmp_path: Path) -> None:
+def test_locking_replaces_open_keys_and_files(tmp_path: Path) -> None:
     world = a_locking_world(tmp_path / "store")
     world.go_offline()
     files, before = {day.file for day in days(world)}, keys_in_the_open(world)
@@ -139,7 +139,9 @@ def test_no_tpm(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("tries", "settable", "made"), [(5, False, True), (4, False, False), (4, True, True), (0, False, False)]
 )
-def test_as_many_tries_as_the_policy_lets_fail_and_two(tmp_path: Path, tries: int, settable: bool, made: bool) -> None:
+def test_the_lock_allows_the_policy_s_failures_and_two_more(
+    tmp_path: Path, tries: int, settable: bool, made: bool
+) -> None:
     world = a_locking_world(tmp_path / "store", MemoryPinLocks(tries, settable))
     world.go_offline()
     granted(world)
@@ -180,7 +182,7 @@ def test_switched_off_by_policy_it_goes_at_the_next_sign_in_and_comes_back_when_
     assert granted(world) is Mode.OFFLINE
 
 
-def test_refill_while_locked_needs_nobody(tmp_path: Path) -> None:
+def test_a_contact_works_while_the_lock_is_closed(tmp_path: Path) -> None:
     world = a_locked_world(tmp_path / "store")
     world.alice.days = 2
     world = reopened(world)
@@ -269,7 +271,7 @@ def test_until_the_new_days_are_here_the_old_pin_opens_the_old_ones(tmp_path: Pa
     assert memory(world).failed == 0
 
 
-def test_a_new_pin_that_is_set_on_the_device_itself(tmp_path: Path) -> None:
+def test_a_new_pin_that_is_set_on_the_device(tmp_path: Path) -> None:
     world = a_locked_world(tmp_path / "store")
     shown = memory(world).shown
     world.go_online()
@@ -287,7 +289,7 @@ def test_a_new_pin_that_is_set_on_the_device_itself(tmp_path: Path) -> None:
     assert all_locked(world)
 
 
-def test_a_sign_in_online_whose_next_word_was_not_heard_opens_the_lock_and_makes_none(tmp_path: Path) -> None:
+def test_an_online_sign_in_whose_answer_to_a_challenge_was_lost_opens_the_lock_and_makes_none(tmp_path: Path) -> None:
     world = a_locked_world(tmp_path / "store")
     world.go_online()
     world.server.cut_at = "sync"
@@ -299,7 +301,7 @@ def test_a_sign_in_online_whose_next_word_was_not_heard_opens_the_lock_and_makes
     assert fresh.held.pin_locks == []
 
 
-def test_in_lockout_the_words_say_what_helps_and_nothing_is_counted(tmp_path: Path) -> None:
+def test_in_lockout_the_message_says_what_helps_and_nothing_is_counted(tmp_path: Path) -> None:
     world = a_locked_world(tmp_path / "store")
     memory(world).failed = memory(world).most_tries
     for _ in range(world.held.policy.offline_failures + 1):
@@ -311,7 +313,7 @@ def test_in_lockout_the_words_say_what_helps_and_nothing_is_counted(tmp_path: Pa
     assert granted(world) is Mode.OFFLINE
 
 
-def test_in_lockout_a_sign_in_online_gives_up_the_piece_and_the_refill_brings_it_again(tmp_path: Path) -> None:
+def test_in_lockout_an_online_sign_in_drops_the_piece_and_the_contact_restores_it(tmp_path: Path) -> None:
     world = a_locked_world(tmp_path / "store")
     memory(world).failed = memory(world).most_tries
     world.go_online()
@@ -326,7 +328,9 @@ def test_in_lockout_a_sign_in_online_gives_up_the_piece_and_the_refill_brings_it
 
 
 @pytest.mark.parametrize("how", ["cleared", "of another PIN"])
-def test_a_lock_that_the_right_pin_does_not_open_goes_and_the_refill_brings_the_rest(tmp_path: Path, how: str) -> None:
+def test_a_lock_that_the_right_pin_does_not_open_is_removed_and_the_contact_restores_its_data(
+    tmp_path: Path, how: str
+) -> None:
     world = a_locked_world(tmp_path / "store")
     if how == "cleared":
         memory(world).clear()
@@ -347,7 +351,7 @@ def test_a_lock_that_the_right_pin_does_not_open_goes_and_the_refill_brings_the_
 
 
 @pytest.mark.parametrize("network", ["there", "gone"])
-def test_a_tpm_that_does_not_answer_lets_nobody_in_and_loses_nothing(tmp_path: Path, network: str) -> None:
+def test_a_tpm_that_does_not_answer_grants_nothing_and_loses_nothing(tmp_path: Path, network: str) -> None:
     world = a_locked_world(tmp_path / "store")
     before = [day.unit_hash for day in days(world)]
     memory(world).answers = False
@@ -368,7 +372,7 @@ def test_a_trial_of_the_emergency_path_tries_no_lock(tmp_path: Path) -> None:
     assert (answer.result, memory(world).shown) == (Result.GRANTED, shown)
 
 
-def test_the_server_hears_what_the_data_stand_under(tmp_path: Path) -> None:
+def test_the_server_learns_the_protection_of_the_data(tmp_path: Path) -> None:
     world = a_world(tmp_path / "store")
     world.alice.policy = LOCKING
     world.signed_in_online()

@@ -105,7 +105,7 @@ def test_server_down_is_not_device_offline(tmp_path: Path, rule: str, typed: str
     assert world.login(world.passcode()).answer.result == Result.GRANTED
 
 
-def test_nobody_is_let_in_who_has_no_data_here(tmp_path: Path) -> None:
+def test_a_user_without_data_here_is_refused_offline(tmp_path: Path) -> None:
     world = an_offline_world(tmp_path / "store")
     answer = world.login("24681234567", name="mallory").answer
     assert (answer.result, answer.reason) == (Result.UNAVAILABLE, RefusalReason.NO_DATA)
@@ -121,7 +121,7 @@ def test_an_emergency_code_signs_in_where_a_dead_battery_begins_at_1970(tmp_path
     assert results(world, world.alice.passcode) == ["granted"]
 
 
-def test_a_server_that_was_set_back_to_another_key_gives_everything_anew(tmp_path: Path) -> None:
+def test_a_server_rolled_back_to_another_key_sends_all_units_again(tmp_path: Path) -> None:
     world = a_world(tmp_path / "store").signed_in_online()
     world.alice.key = new_offline_key()
     make_contact(world.device)

@@ -26,7 +26,7 @@ def world(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> World:
     return world
 
 
-def test_a_refusal_says_who_asked_what_was_told_and_where_to_look(
+def test_a_logged_refusal_names_the_caller_the_answer_and_the_next_step(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     log = RefusalLog(world.device)
@@ -43,7 +43,7 @@ def test_a_refusal_says_who_asked_what_was_told_and_where_to_look(
     ]
 
 
-def test_s65_what_was_typed_for_a_name_is_not_in_the_log(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_s65_a_typed_login_is_not_in_the_log(world: World, caplog: pytest.LogCaptureFixture) -> None:
     log = RefusalLog(world.device)
     for typed in ("2468135790", "2468\n135790", "2468\0", "\ud800"):
         log.note(typed, 0, WRONG)
@@ -52,7 +52,7 @@ def test_s65_what_was_typed_for_a_name_is_not_in_the_log(world: World, caplog: p
     assert "2468" not in caplog.text
 
 
-def test_s26_nobody_fills_the_journal_or_hides_another_one_s_refusals(
+def test_s26_a_caller_cannot_fill_the_journal_or_hide_refusals_of_others(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     log = RefusalLog(world.device)
@@ -74,7 +74,7 @@ def test_s26_nobody_fills_the_journal_or_hides_another_one_s_refusals(
 
 
 @pytest.mark.parametrize(("uid", "told"), [(0, "offline wrong-passcode"), (65534, "not-allowed")])
-def test_s26_a_refusal_of_whoever_hangs_up_is_logged_too(
+def test_s26_the_refusal_of_a_caller_who_hangs_up_is_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, uid: int, told: str
 ) -> None:
     caplog.set_level("INFO")

@@ -32,7 +32,7 @@ def misread(world: World) -> str:
     return world.alice.pin + code[:7] + ("Z" if code[7] != "Z" else "Y") + code[8:]
 
 
-def test_s07_a_refusal_without_the_network_says_and_lasts_the_same_for_everybody(tmp_path: Path) -> None:
+def test_s07_offline_refusals_of_remote_logins_have_one_message_and_one_duration(tmp_path: Path) -> None:
     world = an_offline_world(tmp_path / "store")
     wrong, names_nobody = world.alice.pin + "111111", world.alice.pin + world.alice.tokencode[:9]
     with serving(world, floor=FLOOR) as served:
@@ -63,7 +63,7 @@ def test_s07_a_refusal_without_the_network_says_and_lasts_the_same_for_everybody
         assert (granted.text(Tag.RESULT), granted.text(Tag.MESSAGE)[:18]) == ("granted", "Signed in offline.")
 
 
-def test_s26_a_user_who_says_to_come_over_a_network_does_not_hold_up_others(tmp_path: Path) -> None:
+def test_s26_a_user_who_claims_to_be_remote_does_not_delay_others(tmp_path: Path) -> None:
     request = frame(FrameKind.LOGIN, user="nobody", passcode="0000123456", remote=1)
     with serving(an_offline_world(tmp_path / "store"), floor=20) as served:
         before = monotonic()
@@ -82,7 +82,7 @@ def test_s07_a_help_text_that_differs_names_no_user(tmp_path: Path) -> None:
         assert "Call" not in told(served, "alice", "x")[0].text(Tag.MESSAGE)
 
 
-def test_s07_with_the_network_a_refusal_asks_the_server_the_same_for_everybody(tmp_path: Path) -> None:
+def test_s07_online_refusals_of_remote_logins_make_the_same_requests(tmp_path: Path) -> None:
     world = a_world(tmp_path / "store").signed_in_online()
     for name in ("stranger", "alice"):  # what is withheld of her is withheld at once
         world.server.calls.clear()

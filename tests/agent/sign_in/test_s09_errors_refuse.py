@@ -34,7 +34,7 @@ class BrokenClock:
 
 @pytest.mark.parametrize("operation", ["write_new", "sync", "rename", "remove"])
 @pytest.mark.parametrize("online", [True, False])
-def test_s09_a_disk_that_fails_lets_nobody_in(tmp_path: Path, operation: str, *, online: bool) -> None:
+def test_s09_a_failing_disk_grants_nothing(tmp_path: Path, operation: str, *, online: bool) -> None:
     files = FailingFiles()
     world = a_world(tmp_path / "store", files=files).signed_in_online()
     if not online:
@@ -48,7 +48,7 @@ def test_s09_a_disk_that_fails_lets_nobody_in(tmp_path: Path, operation: str, *,
     assert world.login(world.passcode()).answer.result == Result.GRANTED
 
 
-def test_s09_a_yes_that_leaves_all_as_it_is_needs_the_disk_too(tmp_path: Path) -> None:
+def test_s09_a_success_without_changes_needs_the_disk_too(tmp_path: Path) -> None:
     files = FailingFiles()
     world = a_world(tmp_path / "store", files=files)
     typed = world.passcode()
@@ -58,7 +58,7 @@ def test_s09_a_yes_that_leaves_all_as_it_is_needs_the_disk_too(tmp_path: Path) -
     assert world.login(typed).answer.result not in (Result.GRANTED, Result.ASK)
 
 
-def test_s09_a_disk_that_cannot_be_read_lets_nobody_in(tmp_path: Path) -> None:
+def test_s09_an_unreadable_disk_grants_nothing(tmp_path: Path) -> None:
     files = FailingFiles()
     world = an_offline_world(tmp_path / "store", files=files)
     files.broken = "read"
@@ -73,7 +73,7 @@ def test_s09_a_disk_that_cannot_be_read_lets_nobody_in(tmp_path: Path) -> None:
         lambda world: replace(world.device, clock=BrokenClock()),
     ],
 )
-def test_s09_a_part_that_fails_lets_nobody_in(tmp_path: Path, part: Callable[[World], Any]) -> None:
+def test_s09_a_failing_part_grants_nothing(tmp_path: Path, part: Callable[[World], Any]) -> None:
     world = an_offline_world(tmp_path / "store")
     world.device = part(world)
     login = world.login(world.passcode())
@@ -81,7 +81,7 @@ def test_s09_a_part_that_fails_lets_nobody_in(tmp_path: Path, part: Callable[[Wo
 
 
 @pytest.mark.parametrize("call", ["events", "sign_in", "sync"])
-def test_s09_a_server_client_that_fails_lets_nobody_in(tmp_path: Path, call: str) -> None:
+def test_s09_a_failing_server_client_grants_nothing(tmp_path: Path, call: str) -> None:
     world = an_offline_world(tmp_path / "store")
     world.login(world.passcode())  # leaves an event to upload
     world.go_online()

@@ -65,7 +65,7 @@ def test_s22_a_right_passcode_opens_it_online_and_offline(tmp_path: Path) -> Non
     assert session_of(world.login(world.passcode())).open("os-password:alice") == PASSWORD
 
 
-def test_s31_after_a_new_generation_the_next_offline_sign_in_opens_what_was_cached(tmp_path: Path) -> None:
+def test_s31_after_a_new_generation_the_next_offline_sign_in_opens_the_cached_secret(tmp_path: Path) -> None:
     world = a_world_with_a_secret(tmp_path / "store")
     world.go_online()
     world.alice.renew()  # a policy was edited; no user is signed in

@@ -29,7 +29,7 @@ def motd(world: World) -> str:
     return message_of_the_day(world.device.state, world.device.store.trusted_time().time)
 
 
-def test_data_that_run_low_are_told_until_they_are_fresh_again(world: World) -> None:
+def test_low_data_are_reported_until_they_are_renewed(world: World) -> None:
     assert (notice(world), motd(world)) == ("", "")  # in contact just now
     long_ago = replace(world.device.state, time=replace(world.device.state.time, contact=0))
     now = world.device.store.trusted_time().time - DAY
@@ -47,14 +47,14 @@ def test_data_that_run_low_are_told_until_they_are_fresh_again(world: World) -> 
     assert (notice(world), motd(world)) == ("", "")
 
 
-def test_data_that_have_run_out_are_told_too(world: World) -> None:
+def test_expired_data_are_reported(world: World) -> None:
     world.pass_time(4 * DAY)
     world.device.store.change(lambda state: state)  # erases what is past
     assert not any(unit.kind == "day" for unit in world.held.units)
     assert notice(world) == "No whole day of offline data is left. Connect this computer to the network soon."
 
 
-def test_in_contact_the_server_s_reason_is_told(world: World) -> None:
+def test_online_the_server_s_reason_is_shown(world: World) -> None:
     world.pass_time(DAY)
     contact = replace(world.device.state.time, contact=world.device.store.trusted_time().time)
     held = replace(world.held, obstacles=["The token is lost."])

@@ -88,7 +88,7 @@ def opened(lock: PinLock | None = None, device: str = "device", user: str = "use
     return OpenedLock(device, user, lock or a_lock(), Secret(PRIVATE.private_bytes_raw()))
 
 
-def test_keys_of_records_are_locked_and_come_back_whole_and_the_header_s_stands_open() -> None:
+def test_keys_of_records_are_locked_and_restored_but_the_header_s_is_not() -> None:
     user = a_user(a_day(), an_emergency_tokencode(), locks=(a_lock(),))
     day, code = locked(user).units
     assert [piece.key for piece in day.pieces] == ["00" * 32, "", ""]
@@ -108,7 +108,7 @@ def test_the_same_key_is_never_locked_to_the_same_bytes() -> None:
     [a_day(pin_salt=OTHER_SALT), a_day(token="another"), a_day(pin_salt=""), an_emergency_tokencode()],
     ids=["another PIN", "another token", "no PIN", "an emergency code"],
 )
-def test_what_a_lock_is_not_for_stands_open(units: UnitEntry) -> None:
+def test_units_outside_the_lock_stay_open(units: UnitEntry) -> None:
     user = a_user(units, locks=(a_lock(),))
     assert not needs_locking(user, units)
     assert locked(user).units == [units]
@@ -164,7 +164,7 @@ def test_a_locked_piece_goes_whole_or_not_yet(gone_through: int, reached: int) -
     assert is_straddled(a_user(day), "token", gone_through) == (reached < gone_through)
 
 
-def test_a_piece_whose_records_are_erased_up_to_there_is_left_alone() -> None:
+def test_a_piece_without_records_to_erase_is_not_rewritten() -> None:
     day = replace(locked(a_user(a_day(), locks=(a_lock(),))).units[0], erased_through=110)
     assert not is_straddled(a_user(day), "token", 110)
     assert is_straddled(a_user(day), "token", 111)
@@ -237,13 +237,13 @@ def test_a_lock_goes_when_the_server_names_its_token_no_more(token: str) -> None
         (a_user(a_day(pin_salt="")), 5, LockState.NOTHING_TO_LOCK),
     ],
 )
-def test_status_says_how_it_stands_and_why(user: UserState, tries: int | None, expected: LockState) -> None:
+def test_status_explains_the_state_of_the_lock(user: UserState, tries: int | None, expected: LockState) -> None:
     found = lock_state(user, lambda: None if tries is None else PinCount(tries, 7200, resettable=False))
     assert found is expected
     assert found.sentence.endswith(".")
 
 
-def test_a_lock_whose_count_anybody_resets_has_words_of_its_own() -> None:
+def test_a_lock_with_a_resettable_count_has_its_own_message() -> None:
     found = lock_state(locked(a_user(a_day(), locks=(a_lock(),))), lambda: PinCount(5, 7200, resettable=True))
     assert found is LockState.RESETTABLE
     assert "until the lockout of the TPM has a password" in found.sentence

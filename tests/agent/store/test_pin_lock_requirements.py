@@ -151,7 +151,7 @@ def test_s23_a_success_online_that_cannot_open_the_lock_leaves_no_record_up_to_i
     assert world.login(typed).answer.result != Result.GRANTED
 
 
-def test_s23_cut_off_between_yes_and_lock(tmp_path: Path) -> None:
+def test_s23_a_crash_between_success_and_lock_erases_the_step(tmp_path: Path) -> None:
     files = RecordingFiles()
     world = a_locked_world(tmp_path / "store", token=replace(TEN_MINUTES), files=files)
     world.go_online()
@@ -281,7 +281,7 @@ def test_s31_the_old_pin_opens_nothing_that_came_after_it(tmp_path: Path) -> Non
     assert world.login(world.passcode(pin=old_pin)).answer.result == Result.DENIED
 
 
-def test_s31_what_was_cached_opens_behind_the_lock_after_a_new_generation(tmp_path: Path) -> None:
+def test_s31_the_cached_secret_opens_behind_the_lock_after_a_new_generation(tmp_path: Path) -> None:
     world = a_locked_world(tmp_path / "store")
     session = world.login(world.passcode()).session
     assert session is not None

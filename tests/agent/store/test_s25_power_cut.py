@@ -82,7 +82,7 @@ def test_s25_an_online_success_is_never_forgotten_either(cuts: PowerCuts, tmp_pa
         assert cuts.started_again(world, disk, length).held.token_use(world.alice.token.token).last_used == step
 
 
-def test_s25_a_refill_cut_short_leaves_a_store_that_opens_with_whole_units(cuts: PowerCuts, tmp_path: Path) -> None:
+def test_s25_an_interrupted_contact_leaves_a_store_with_whole_units(cuts: PowerCuts, tmp_path: Path) -> None:
     world = a_world(tmp_path / "store", files=cuts.files, keys=cuts.keys())
     assert world.login(world.passcode()).answer.mode == "online"
     begun = len(cuts.files.log)
@@ -117,7 +117,7 @@ def test_s25b_at_every_moment_one_state_opens_and_no_more(cuts: PowerCuts, tmp_p
 
 
 @pytest.mark.parametrize("cuts", [pytest.param("tpm", marks=pytest.mark.services)], indirect=True)
-def test_s25b_what_a_power_cut_broke_off_is_no_past_after_the_next_start(cuts: PowerCuts, tmp_path: Path) -> None:
+def test_s25b_an_interrupted_commit_is_no_rollback_after_the_next_start(cuts: PowerCuts, tmp_path: Path) -> None:
     world = a_recorded_world(cuts, tmp_path)
     begun = len(cuts.files.log)
     world.login(world.alice.pin + "000000")

@@ -40,7 +40,7 @@ def no_tpm(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_tpm")
-def test_without_a_tpm_a_file_is_used_and_it_is_said_why(tmp_path: Path) -> None:
+def test_without_a_tpm_a_file_is_used_and_the_reason_reported(tmp_path: Path) -> None:
     made = make_keys(tmp_path / "store", FILES, AUTO)
     assert protection_of(made.keys) == "file"
     assert made.words.startswith(
@@ -51,9 +51,7 @@ def test_without_a_tpm_a_file_is_used_and_it_is_said_why(tmp_path: Path) -> None
     assert describe_protection(made.keys).advice == ""
 
 
-def test_with_a_tpm_that_is_not_used_it_is_said_how_it_would_be(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unused_tpm_is_reported_with_the_way_to_use_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     device = tmp_path / "tpmrm0"
     device.touch()
     for module in (store_keys, protection):
@@ -100,7 +98,7 @@ def test_an_enrolment_that_did_not_come_about_leaves_no_counter(tmp_path: Path, 
     assert [path.name for path in (tmp_path / "store").iterdir()] == [KEYS]
 
 
-def test_forgetting_removes_the_counter_or_says_that_it_stays(tmp_path: Path, swtpm: Swtpm) -> None:
+def test_forgetting_removes_the_counter_or_reports_that_it_stays(tmp_path: Path, swtpm: Swtpm) -> None:
     made(tmp_path / "store", swtpm)
     swtpm.set_owner_password("theirs")
     with pytest.raises(StoreUnreadable) as caught:
@@ -109,7 +107,7 @@ def test_forgetting_removes_the_counter_or_says_that_it_stays(tmp_path: Path, sw
     assert not (tmp_path / "store" / TPM_KEYS).exists()
 
 
-def test_a_tpm_without_room_says_what_takes_it(tmp_path: Path, swtpm: Swtpm) -> None:
+def test_a_full_tpm_lists_its_contents(tmp_path: Path, swtpm: Swtpm) -> None:
     swtpm.fill()
     with pytest.raises(StoreUnreadable, match="tpm2_nvundefine") as caught:
         made(tmp_path / "store", swtpm)

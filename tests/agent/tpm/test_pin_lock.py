@@ -78,7 +78,7 @@ def test_s34_days_locked_by_a_tpm_open_with_the_pin_and_in_its_lockout_the_emerg
     assert len(days(world)) == 2
 
 
-def test_s34_a_count_that_anybody_may_reset_is_not_called_a_lock(tmp_path: Path, swtpm: Swtpm) -> None:
+def test_s34_a_resettable_count_is_not_called_a_lock(tmp_path: Path, swtpm: Swtpm) -> None:
     """And with a password on the TPM's lockout it is one, and goes on working as it was set up before."""
     world = a_tpm_world(tmp_path / "store", swtpm)
     assert all_locked(world)
@@ -133,7 +133,7 @@ def test_a_pin_that_was_changed_elsewhere_costs_no_try_of_a_tpm(tmp_path: Path, 
 
 
 @pytest.mark.parametrize(("password", "expected"), [("", "locked-resettable"), ("theirs", "too-few-tries")])
-def test_a_tpm_that_takes_too_few_tries_and_lets_nobody_set_them_locks_nothing(
+def test_a_tpm_with_a_fixed_and_too_low_limit_locks_nothing(
     tmp_path: Path, swtpm: Swtpm, password: str, expected: str
 ) -> None:
     if password:

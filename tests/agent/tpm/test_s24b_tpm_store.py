@@ -113,7 +113,7 @@ def test_s24b_without_its_tpm_a_store_is_not_opened_another_way(tmp_path: Path, 
     assert world.login(world.passcode()).answer.result is Result.GRANTED
 
 
-def test_s24b_an_owner_with_a_password_is_told_what_to_do(tmp_path: Path, swtpm: Swtpm) -> None:
+def test_s24b_a_tpm_with_an_owner_password_explains_the_next_step(tmp_path: Path, swtpm: Swtpm) -> None:
     world = a_tpm_world(tmp_path / "store", swtpm)
     swtpm.set_owner_password("theirs")
     assert word_of(tmp_path / "store", world) == "tpm-owner-password"
@@ -123,7 +123,7 @@ def test_s24b_an_owner_with_a_password_is_told_what_to_do(tmp_path: Path, swtpm:
     assert not (tmp_path / "another" / TPM_KEYS).exists()
 
 
-def test_s24b_a_counter_that_was_made_anew_opens_nothing(tmp_path: Path, swtpm: Swtpm) -> None:
+def test_s24b_a_recreated_counter_opens_nothing(tmp_path: Path, swtpm: Swtpm) -> None:
     world = a_tpm_world(tmp_path / "store", swtpm)
     keys = world.device.store.keys
     assert isinstance(keys, TpmKeys)

@@ -49,7 +49,7 @@ def test_s25b_wrong_passcodes_do_not_move_the_counter(tmp_path: Path, monkeypatc
     ("what", "user"),
     [(EventKind.TLS_FAILURE, "stranger"), (EventKind.CLOCK_SUSPECT, "alice"), (EventKind.STORE_DAMAGED, "alice")],
 )
-def test_s25b_what_changes_nothing_does_not_move_the_counter(tmp_path: Path, what: EventKind, user: str) -> None:
+def test_s25b_events_without_a_change_do_not_move_the_counter(tmp_path: Path, what: EventKind, user: str) -> None:
     """Cases: an impostor of the server, a suspect clock, damaged days. Each is logged once."""
     world, keys = a_counted_world(tmp_path / "store")
     world.go_offline(Distance.TLS if what is EventKind.TLS_FAILURE else Distance.OFFLINE)
@@ -75,14 +75,14 @@ def test_a_contact_is_written_down_after_a_while(tmp_path: Path) -> None:
     assert world.device.state.time.contact == world.server.now
 
 
-def test_a_server_that_says_another_time_is_written_down(tmp_path: Path) -> None:
+def test_a_different_server_time_is_saved(tmp_path: Path) -> None:
     world, _ = a_counted_world(tmp_path / "store")
     world.server.now += 1_000
     world.login("0000000000")
     assert world.device.state.time.contact == world.server.now
 
 
-def test_what_the_server_withholds_is_withheld_at_once(tmp_path: Path) -> None:
+def test_data_withheld_by_the_server_are_erased_at_once(tmp_path: Path) -> None:
     world, keys = a_counted_world(tmp_path / "store")
     before = keys.commits
     world.alice.enabled = False

@@ -60,7 +60,7 @@ def test_an_alarm_is_a_row_a_line_and_a_notice(any_server: Instance) -> None:
     assert len({each.mail["Message-ID"] for each in world.received}) == 2
 
 
-def test_the_same_alarm_again_is_on_record_counted_and_told_once_an_hour(any_server: Instance) -> None:
+def test_a_repeated_alarm_is_logged_counted_and_mailed_once_an_hour(any_server: Instance) -> None:
     device = a_device(any_server)
     for second in range(20):
         alarm(any_server, NOW + second, device=device.device_id)
@@ -74,7 +74,7 @@ def test_the_same_alarm_again_is_on_record_counted_and_told_once_an_hour(any_ser
     assert len(notices(any_server)) == 2
 
 
-def test_of_many_devices_with_one_trouble_twenty_are_told_and_all_are_listed(server: Instance) -> None:
+def test_of_many_alarms_of_one_kind_twenty_are_mailed_and_all_listed(server: Instance) -> None:
     """For example after a certificate expired. An alarm of another kind is still mailed."""
     for number in range(40):
         alarm(server, NOW + number, Action.ALARM_TLS_FAILURE, f"device {number}")
@@ -149,7 +149,7 @@ def test_acknowledging_is_no_alarm() -> None:
     assert Action.ALARM_CLOCK.is_alarm
 
 
-def test_what_is_no_alarm_cannot_be_raised(server: Instance) -> None:
+def test_an_action_that_is_no_alarm_cannot_be_raised(server: Instance) -> None:
     with pytest.raises(ValueError, match="no alarm"):
         alarm(server, NOW, Action.TOKEN_LOST)
     assert logged_events(server, Action.TOKEN_LOST) == []
@@ -165,7 +165,7 @@ def test_without_addresses_the_line_stays_and_no_mail_waits(server: Instance) ->
     assert len(list_alarms(server, ROOT)) == 1
 
 
-def test_one_administrator_s_address_is_wrong_the_other_one_is_told(server: Instance) -> None:
+def test_a_wrong_address_does_not_stop_mail_to_other_administrators(server: Instance) -> None:
     alarm(server, NOW)
     world = MemoryMailWorld(is_up=True, answers={"one@example.org": "550 no such user"})
     send_all(server, world, NOW)
@@ -188,7 +188,7 @@ class LostCheckpoint:
         self.checkpoint = None
 
 
-def test_a_record_that_was_rolled_back_is_a_line_too(server: Instance) -> None:
+def test_a_rolled_back_audit_log_raises_an_alarm(server: Instance) -> None:
     store = LostCheckpoint(Checkpoint(1_000, 2_000, NOW, bytes(32), bytes(64)))
     chain(server.database, server.keystore, store, NOW)
     (line,) = list_alarms(server, ROOT)

@@ -98,7 +98,7 @@ def test_every_chained_event_arrives_once_in_order(any_server: Instance) -> None
     assert collector.calls == 2
 
 
-def test_what_is_not_chained_yet_waits(server: Instance) -> None:
+def test_unchained_events_wait(server: Instance) -> None:
     collector = Collector()
     with server.database.write() as connection:
         log(connection, NOW, "system", Action.USER_CHANGED)
@@ -151,7 +151,7 @@ def test_a_process_that_dies_leaves_its_batch_to_the_next(any_server: Instance) 
     assert collector.ids == every_id(any_server)
 
 
-def test_whose_claim_lapsed_does_not_move_the_cursor(any_server: Instance) -> None:
+def test_an_exporter_with_a_lapsed_claim_does_not_move_the_cursor(any_server: Instance) -> None:
     happen(any_server, 2)
     first = Collector(while_taking=lambda: forward_next(any_server.database, second, NOW + CLAIM_SECONDS))
     second = Collector(is_up=False)
@@ -165,7 +165,7 @@ def test_whose_claim_lapsed_does_not_move_the_cursor(any_server: Instance) -> No
 # What an event says
 
 
-def test_an_event_names_whom_it_is_about_in_one_line(server: Instance) -> None:
+def test_an_event_names_its_user_in_one_line(server: Instance) -> None:
     user, device = a_user(server, "alice"), a_device(server, "l\u00e4p top")
     with server.database.write() as connection:
         log(
@@ -202,7 +202,7 @@ def test_an_event_names_whom_it_is_about_in_one_line(server: Instance) -> None:
     }
 
 
-def test_what_is_too_long_goes_without_its_detail() -> None:
+def test_an_event_that_is_too_long_loses_its_detail() -> None:
     row = AuditRow(1, NOW * 1_000_000, "system", "user.changed", None, None, None, "ok", '{"x":"' + "y" * 500 + '"}')
     event = ExportedEvent(1, row, None, None, None)
     assert json.loads(event.as_json(5_000))["detail"] == {"x": "y" * 500}
@@ -210,7 +210,7 @@ def test_what_is_too_long_goes_without_its_detail() -> None:
     assert (short["detail"], short["detail_left_out"], short["id"]) == (None, 508, 1)
 
 
-def test_a_batch_whose_rows_somebody_deleted_hides_nothing(server: Instance) -> None:
+def test_a_batch_with_deleted_rows_is_still_forwarded(server: Instance) -> None:
     for second in range(3):
         happen(server, 2, NOW + second)
     with server.database.write() as connection:
@@ -222,7 +222,7 @@ def test_a_batch_whose_rows_somebody_deleted_hides_nothing(server: Instance) -> 
     assert collector.ids == every_id(server)
 
 
-def test_who_may_not_see_the_whole_record_exports_nothing(server: Instance) -> None:
+def test_an_export_needs_the_whole_audit_log_in_scope(server: Instance) -> None:
     chain_all(server)
     here = Actor("user:x", (Grant(frozenset({Permission.AUDIT_VIEW}), frozenset({"some domain"})),))
     with pytest.raises(NotAllowed):

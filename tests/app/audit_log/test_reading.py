@@ -42,7 +42,7 @@ def test_by_result(instance: Instance, alice: User) -> None:
     assert Action.SIGN_IN_DENIED not in actions(instance, user="alice", result="ok")
 
 
-def test_by_whom(instance: Instance, alice: User) -> None:
+def test_events_are_filtered_by_actor(instance: Instance, alice: User) -> None:
     device = a_device(instance, "laptop")
     device.sign_in(alice, NOW)
     _, carol = an_administrator(instance, ("domain administrator", TOP_DOMAIN))
@@ -55,7 +55,7 @@ def test_by_whom(instance: Instance, alice: User) -> None:
         list_record(instance, ROOT, by="nobody")
 
 
-def test_by_whom_as_lists_show_it(instance: Instance, alice: User) -> None:
+def test_events_are_filtered_by_the_actor_s_shown_name(instance: Instance, alice: User) -> None:
     submit(instance, alice, NOW, interface=SignInInterface("self:192.0.2.7"))
     users.set_enabled(instance, ROOT, "alice", enabled=False, now=NOW)
     assert Action.USER_DISABLED in actions(instance, by=ROOT.name.removeprefix("os:"))
@@ -64,12 +64,12 @@ def test_by_whom_as_lists_show_it(instance: Instance, alice: User) -> None:
     assert actions(instance, by="the server") == actions(instance, by="system")
 
 
-def test_who_is_here_goes_before_who_acted_on_the_server_itself(instance: Instance) -> None:
+def test_a_user_s_login_wins_over_an_operating_system_account(instance: Instance) -> None:
     a_user(instance, ROOT.name.removeprefix("os:"))
     assert actions(instance, by=ROOT.name.removeprefix("os:")) == []
 
 
-def test_nobody_elsewhere_is_found_by_name(instance: Instance, alice: User) -> None:
+def test_a_user_out_of_scope_is_not_found_by_name(instance: Instance, alice: User) -> None:
     submit(instance, alice, NOW, interface=SignInInterface("self:192.0.2.7"))
     add_domain(instance, ROOT, "Elsewhere", now=NOW)
     user, stranger = an_administrator(instance, ("domain administrator", "Elsewhere"), domain="Elsewhere")
@@ -100,7 +100,7 @@ def test_how_far_it_is_chained(instance: Instance, alice: User, tmp_path: Path) 
     assert (state.batch, state.signed_at, state.waiting) == (1, NOW, 1)
 
 
-def test_only_who_sees_the_whole_record_is_told(instance: Instance) -> None:
+def test_the_state_of_the_chain_needs_the_whole_audit_log_in_scope(instance: Instance) -> None:
     reader: Actor = Actor("user:somebody")
     with pytest.raises(NotAllowed):
         chain_state(instance, reader)

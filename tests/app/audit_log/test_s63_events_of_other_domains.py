@@ -26,7 +26,7 @@ def test_s63_a_token_names_no_device_elsewhere(any_server: Instance) -> None:
     assert show_token(any_server, ROOT, alice.serial).devices == ("in Sales", "in Support")
 
 
-def test_s63_the_record_tells_nothing_of_people_elsewhere(any_server: Instance) -> None:
+def test_s63_the_audit_log_reveals_no_users_out_of_scope(any_server: Instance) -> None:
     add_tree(any_server)
     elsewhere, here = a_user(any_server, pin=PIN, domain="Support"), a_user(any_server, domain="Bern")
     device = a_device(any_server, domain="Sales")

@@ -72,13 +72,13 @@ def newest(database: Database) -> Checkpoint:
     return checkpoint
 
 
-def test_a_record_that_nobody_touched_is_whole(chained: Database, store: MemoryCheckpoints) -> None:
+def test_an_untouched_audit_log_is_intact(chained: Database, store: MemoryCheckpoints) -> None:
     assert faults(chained, newest(chained)) == []
     assert store.newest() == newest(chained)
     assert newest(chained).total == 12
 
 
-def test_an_empty_record_is_whole_and_has_no_checkpoint(database: Database, store: MemoryCheckpoints) -> None:
+def test_an_empty_audit_log_is_intact_without_a_checkpoint(database: Database, store: MemoryCheckpoints) -> None:
     assert chain(database, KEYS, store, NOW) is None
     assert store.newest() is None
     assert faults(database) == []
@@ -207,7 +207,7 @@ def test_s80_a_cut_tail_that_left_its_rows_is_named_without_a_witness(chained: D
     assert faults(chained) == [(LogFault.TAIL_CUT, 4, 10, 12)]
 
 
-def test_s80_a_record_cut_whole_is_named_by_a_witness(chained: Database) -> None:
+def test_s80_an_audit_log_cut_at_a_batch_is_found_by_a_witness(chained: Database) -> None:
     witness = newest(chained)
     execute(chained, "DELETE FROM audit", "DELETE FROM audit_batch")
     assert faults(chained, witness) == [(LogFault.TAIL_CUT, 4, None, None)]
@@ -218,7 +218,7 @@ def test_s80_a_changed_batch_is_named(chained: Database) -> None:
     assert faults(chained) == [(LogFault.BAD_SIGNATURE, 2, None, None)]
 
 
-def test_s80_a_batch_made_anew_without_the_key_is_named(chained: Database) -> None:
+def test_s80_a_batch_rewritten_without_the_key_is_reported(chained: Database) -> None:
     with chained.write() as connection:
         connection.execute(text("UPDATE audit SET result = 'x' WHERE id = 11"))
         rows = list(reversed(list_rows(connection, limit=3)))
@@ -352,7 +352,7 @@ database.close()
 
 
 @pytest.mark.services
-def test_two_servers_may_chain_the_same_record(database: Database, database_url: str, tmp_path: Path) -> None:
+def test_two_servers_may_chain_the_same_audit_log(database: Database, database_url: str, tmp_path: Path) -> None:
     keystore = FileKeystore.create(tmp_path / "keys")
     servers = [
         subprocess.Popen(

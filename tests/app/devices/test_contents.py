@@ -11,7 +11,7 @@ from tests.app.administrators import add_tree, an_administrator
 from tests.builders import DAY, NOW, PIN, ROOT, a_device, a_filled_device, a_user, denied, granted, set_end
 
 
-def test_who_has_data_until_when_and_which_codes(any_server: Instance) -> None:
+def test_a_device_lists_its_users_expiries_and_codes(any_server: Instance) -> None:
     alice = a_user(any_server, "alice", pin=PIN)
     device = a_filled_device(any_server, alice, "laptop")
     a_filled_device(any_server, alice, "another", now=NOW + 60)
@@ -35,7 +35,7 @@ def test_nothing_opens_past_the_end_of_token_and_account(server: Instance) -> No
     assert user.data == ()
 
 
-def test_what_happened_is_told_with_its_reason(server: Instance) -> None:
+def test_recent_activity_names_its_reason(server: Instance) -> None:
     alice = a_user(server, "alice", pin=PIN)
     device = a_filled_device(server, alice, "laptop")
     denied(device.sign_in(alice, NOW + 60, alice.wrong(NOW + 60)).outcome)

@@ -68,7 +68,7 @@ def test_one_code_takes_one_device_of_many_that_come_at_once(any_server: Instanc
     assert len(list_devices(any_server, ROOT)) == 1
 
 
-def test_a_code_ends_and_an_unknown_one_never_began_and_both_are_refused_alike(server: Instance) -> None:
+def test_expired_and_unknown_codes_are_refused_alike(server: Instance) -> None:
     late, unknown = an_invited_device(server), an_enrolment(Secret(bytes(10)), ec.generate_private_key(ec.SECP256R1()))
     words = set()
     for enrolment in (late, unknown):

@@ -15,7 +15,7 @@ from sparekey.wire.enrolment import BadEnrolmentCode, read_enrolment_code
 from tests.builders import NOW, ROOT, a_device, an_invited_device, logged_events
 
 
-def test_the_code_stands_for_this_server_and_no_other(server: Instance) -> None:
+def test_an_enrolment_code_names_this_server_only(server: Instance) -> None:
     code = read_enrolment_code(invite(server, ROOT, "laptop", now=NOW).text().reveal())
     signing_key = server.keystore.public_key(KeyPurpose.OFFLINE)
     code.verify_server(signing_key, server.ca_certificate)

@@ -79,7 +79,7 @@ def force_new_pin(server: Instance, user: User) -> None:
         tokens.update_token(connection, user.token_id, pin_must_change=True)
 
 
-def test_s28_what_was_typed_there_has_to_be_changed_and_what_tells_codes_is_disabled(any_server: Instance) -> None:
+def test_s28_a_theft_forces_new_pins_and_disables_app_tokens(any_server: Instance) -> None:
     alice, bob = a_user(any_server, pin=PIN), with_pin_less(any_server)
     stolen = used_by(any_server, alice, bob)
     carol = pressed_on(any_server, stolen).user
@@ -149,7 +149,7 @@ def test_s28_every_version_of_their_emergency_codes_ends_and_others_are_made(any
     assert {row.device_id for row in owners} == {other.device_id}
 
 
-def test_s28_nobody_else_is_touched(server: Instance) -> None:
+def test_s28_a_theft_affects_no_other_users(server: Instance) -> None:
     alice, dave = a_user(server, pin=PIN), a_user(server, pin=PIN)
     stolen, other = used_by(server, alice), used_by(server, dave)
     before = generation(server, other, dave)
@@ -159,7 +159,7 @@ def test_s28_nobody_else_is_touched(server: Instance) -> None:
     granted(submit(server, dave, LATER))
 
 
-def test_s28_also_what_a_device_holds_that_was_revoked_before(server: Instance) -> None:
+def test_s28_a_theft_counts_for_a_device_that_was_revoked_before(server: Instance) -> None:
     alice = a_user(server, pin=PIN)
     stolen = used_by(server, alice)
     revoke(server, ROOT, stolen.device_id, now=NOW + 30)
@@ -181,7 +181,7 @@ def test_s28_a_sign_in_that_was_under_way_brings_the_device_nothing(server: Inst
         assert devices.users_of_device(connection, stolen.device_id) == frozenset()
 
 
-def test_s28_a_question_that_was_under_way_is_not_answered_any_more(server: Instance) -> None:
+def test_s28_an_open_challenge_of_a_stolen_device_ends(server: Instance) -> None:
     alice = a_user(server, pin=PIN)
     stolen, other = used_by(server, alice), a_device(server)
     force_new_pin(server, alice)
@@ -192,7 +192,7 @@ def test_s28_a_question_that_was_under_way_is_not_answered_any_more(server: Inst
     assert denied(answered.outcome).reason is Reason.NO_SUCH_CHALLENGE
 
 
-def test_looking_first_changes_nothing_and_says_the_same(server: Instance) -> None:
+def test_a_preview_of_a_theft_changes_nothing_and_agrees(server: Instance) -> None:
     alice, bob = a_user(server, pin=PIN), with_pin_less(server)
     stolen = used_by(server, alice, bob)
     seen = look_at_stolen(server, ROOT, stolen.device_id, now=LATER)
@@ -216,7 +216,7 @@ def test_a_second_report_finds_nothing_left(server: Instance) -> None:
     assert stolen.row.revoked_at == LATER
 
 
-def test_a_second_report_names_who_made_the_first(server: Instance) -> None:
+def test_a_second_report_names_the_first_reporter(server: Instance) -> None:
     add_tree(server)
     helen, desk = an_administrator(server, ("domain administrator", TOP_DOMAIN))
     _, chief = an_administrator(server, ("domain administrator", "Sales"))
@@ -267,7 +267,7 @@ def test_s63_only_users_elsewhere_are_a_first_report_too(server: Instance) -> No
     assert (before.users, before.elsewhere) == ((), 1)
 
 
-def test_s63_the_record_of_a_theft_names_whom_its_reader_may_know(server: Instance) -> None:
+def test_s63_the_event_of_a_theft_names_only_users_in_scope(server: Instance) -> None:
     add_tree(server)
     stolen = a_device(server, "shared", domain="Sales")
     users = {login: a_user(server, login, pin=PIN, domain=domain) for login, domain in PEOPLE}
@@ -283,7 +283,7 @@ def test_s63_the_record_of_a_theft_names_whom_its_reader_may_know(server: Instan
     assert sorted(row.people["users"].split(", ")) == sorted(["alice", bob])
 
 
-def test_it_is_all_on_record(server: Instance) -> None:
+def test_a_theft_is_logged_in_full(server: Instance) -> None:
     alice, bob = a_user(server, pin=PIN), with_pin_less(server)
     stolen = used_by(server, alice, bob)
     report_stolen(server, ROOT, stolen.device_id, now=LATER)
@@ -302,7 +302,7 @@ def test_it_is_all_on_record(server: Instance) -> None:
     assert {row.device_id for row in (forced, disabled)} == {stolen.device_id}
 
 
-def test_who_reported_it_is_on_record_with_a_note_and_a_ticket(server: Instance) -> None:
+def test_the_reporter_is_logged_with_a_note_and_a_ticket(server: Instance) -> None:
     stolen = used_by(server, a_user(server, pin=PIN))
     with pytest.raises(BadInput, match="who reported it"):
         report_stolen(server, ROOT, stolen.device_id, reported_by="two\nlines", now=LATER)
@@ -313,7 +313,7 @@ def test_who_reported_it_is_on_record_with_a_note_and_a_ticket(server: Instance)
     assert json.loads(row.detail).items() >= said.items()
 
 
-def test_its_users_are_told(server: Instance) -> None:
+def test_the_users_of_a_stolen_device_get_notices(server: Instance) -> None:
     alice, dave = a_user(server, pin=PIN), a_user(server, pin=PIN)
     stolen = used_by(server, alice)
     for user in (alice, dave):
@@ -326,7 +326,7 @@ def test_its_users_are_told(server: Instance) -> None:
 
 
 @pytest.mark.parametrize("role", sorted(PREDEFINED))
-def test_who_may_revoke_the_device_may_report_it(server: Instance, role: str) -> None:
+def test_the_permission_to_revoke_covers_reporting(server: Instance, role: str) -> None:
     stolen = used_by(server, a_user(server, pin=PIN))
     actor = Actor("user:x", (Grant(PREDEFINED[role], None),))
     if "device.revoke" in PREDEFINED[role]:
@@ -345,7 +345,7 @@ def test_a_device_of_another_domain_does_not_exist(server: Instance) -> None:
         report_stolen(server, elsewhere, stolen.device_id, now=LATER)
 
 
-def test_until_it_is_told_a_device_holds_what_it_held(any_server: Instance) -> None:
+def test_a_stolen_device_holds_its_data_until_its_next_contact(any_server: Instance) -> None:
     """The server forgets at once, the device at its next contact. The audit log keeps the units' expiry."""
     alice = a_user(any_server, "alice", pin=PIN)
     stolen = a_filled_device(any_server, alice)
@@ -363,7 +363,7 @@ def test_until_it_is_told_a_device_holds_what_it_held(any_server: Instance) -> N
     assert told.told_at == LATER + 60
 
 
-def test_of_a_device_that_was_revoked_and_then_stolen_both_are_told(server: Instance) -> None:
+def test_a_device_shows_its_revocation_and_its_theft(server: Instance) -> None:
     alice = a_user(server, "alice", pin=PIN)
     stolen = a_filled_device(server, alice)
     revoke(server, ROOT, stolen.device_id, now=NOW + 30)
@@ -375,7 +375,7 @@ def test_of_a_device_that_was_revoked_and_then_stolen_both_are_told(server: Inst
     assert gone == replace_fields(revoked, at=LATER, stolen=True)  # what it held is known from the revocation
 
 
-def test_s63_what_a_gone_device_held_of_users_elsewhere_is_counted(server: Instance) -> None:
+def test_s63_users_out_of_scope_are_only_counted(server: Instance) -> None:
     add_tree(server)
     stolen = a_device(server, "shared", domain="Sales")
     for login, domain in PEOPLE:

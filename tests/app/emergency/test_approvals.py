@@ -131,7 +131,7 @@ def test_s43_it_is_shown_once(home: Home) -> None:
     assert home.asks(now=NOW + 1) != request
 
 
-def test_s43_nobody_approves_what_they_asked_for(home: Home) -> None:
+def test_s43_operators_cannot_approve_their_own_requests(home: Home) -> None:
     for actor in (home.bob, ROOT):
         request = home.asks(actor)
         for decide in (approve, refuse):
@@ -193,7 +193,7 @@ def _show_on(home: Home, user: User, device: Device) -> None:
     emergency.show(home.server, home.alice, CodeKind.PASSCODE, user.login, device.device_id, BADGE, now=NOW + 90)
 
 
-def test_s43_a_list_says_of_each_request_whose_it_is_and_who_may_decide(home: Home) -> None:
+def test_s43_a_list_names_each_requester_and_possible_approvers(home: Home) -> None:
     """As `approve` itself decides: a console offers no button that is refused."""
     add_domain(home.server, ROOT, "Elsewhere", now=NOW)
     above, _ = an_administrator(home.server, (SUPER_ADMINISTRATOR, TOP_DOMAIN))
@@ -257,7 +257,7 @@ def test_requests_come_page_by_page(any_server: Instance) -> None:
     assert list_approvals(any_server, home.bob, 2, "nothing", now=NOW + 60) == []
 
 
-def test_root_who_is_alone_is_told_to_make_an_administrator(server: Instance) -> None:
+def test_root_alone_is_told_to_create_an_administrator(server: Instance) -> None:
     edit_policy(server, ON)
     user = a_user(server)
     a_filled_device(server, user)
@@ -287,7 +287,7 @@ def test_s43_a_request_is_good_for_fifteen_minutes(home: Home) -> None:
         home.show(ROOT, now=NOW + APPROVAL_SECONDS)
 
 
-def test_s43_what_was_refused_is_not_shown_and_nobody_decides_twice(home: Home) -> None:
+def test_s43_a_denied_request_shows_nothing_and_is_decided_once(home: Home) -> None:
     request = home.asks()
     refuse(home.server, home.bob, request, now=NOW)
     for decide in (approve, refuse):
@@ -297,7 +297,7 @@ def test_s43_what_was_refused_is_not_shown_and_nobody_decides_twice(home: Home) 
         home.show()
 
 
-def test_s43_only_who_may_approve_in_the_user_s_domain_decides(home: Home) -> None:
+def test_s43_approving_needs_the_permission_in_the_user_s_domain(home: Home) -> None:
     add_domain(home.server, ROOT, "Elsewhere", now=NOW)
     request = home.asks()
     carol = an_operator(home.server, "operator-carol", "help desk")
@@ -335,14 +335,14 @@ def test_a_tokencode_and_a_passcode_without_that_policy_are_shown_by_one_person(
     home.show()
 
 
-def test_s43_the_showing_is_as_the_second_person_read_it(home: Home) -> None:
+def test_s43_the_shown_code_is_the_one_that_was_approved(home: Home) -> None:
     home.approved()
     home.show(showing=Showing("somebody I do not know"))
     (shown,) = logged_events(home.server, Action.EMERGENCY_SHOWN)
     assert json.loads(shown.detail)["caller"] == "badge"
 
 
-def test_s43_each_step_is_on_record(home: Home) -> None:
+def test_s43_each_step_is_logged(home: Home) -> None:
     request = home.approved()
     home.show()
     second = home.asks()
@@ -365,7 +365,7 @@ def test_s43_each_step_is_on_record(home: Home) -> None:
     assert actions == ["approval.refused", "approval.asked", "emergency.shown", "approval.given", "approval.asked"]
 
 
-def test_s43_what_cannot_be_put_on_record_does_not_happen(home: Home) -> None:
+def test_s43_an_action_that_cannot_be_logged_does_not_happen(home: Home) -> None:
     request = home.asks()
     with _full_audit_log(home.server), pytest.raises(Exception, match="no room"):
         approve(home.server, home.bob, request, now=NOW)
@@ -421,7 +421,7 @@ def test_s43_of_several_executions_at_once_one_is_shown_the_code(any_server: Ins
         refuse(any_server, home.bob, waiting.id, now=now)
 
 
-def test_s43_of_a_yes_and_a_no_at_once_one_counts(any_server: Instance) -> None:
+def test_s43_of_an_approval_and_a_denial_at_once_one_counts(any_server: Instance) -> None:
     home = Home(any_server)
     carol = an_operator(any_server, "operator-carol", "domain administrator")
     for number in range(5):

@@ -91,7 +91,7 @@ def test_the_code_is_shown_with_groups_spelling_version_expiry_and_the_need_of_a
     assert row == HeldCode(device.device_id, "laptop", 1, NOW + 30 * DAY, NOW, pending=False, reset=False)
 
 
-def test_a_showing_is_on_record_with_who_how_and_for_which_device(any_server: Instance) -> None:
+def test_a_shown_code_is_logged_with_operator_method_and_device(any_server: Instance) -> None:
     user = a_user(any_server, pin=PIN)
     device = a_filled_device(any_server, user)
     code = emergency.show(
@@ -126,7 +126,7 @@ def test_a_showing_is_on_record_with_who_how_and_for_which_device(any_server: In
         Showing("x", ticket="z" * 101),
     ],
 )
-def test_nothing_is_shown_unless_it_is_said_how_the_caller_was_identified(
+def test_showing_a_code_needs_how_the_caller_was_identified(
     server: Instance, holder: tuple[User, Device], showing: Showing
 ) -> None:
     user, _ = holder
@@ -150,7 +150,7 @@ def test_of_several_devices_one_has_to_be_named(server: Instance, holder: tuple[
             show(server, user, name)
 
 
-def test_two_devices_hold_what_each_was_given(server: Instance, holder: tuple[User, Device]) -> None:
+def test_two_devices_hold_different_codes(server: Instance, holder: tuple[User, Device]) -> None:
     user, laptop = holder
     tower = a_device(server, "tower")
     granted(tower.sign_in(user, NOW + 30).outcome)
@@ -172,9 +172,7 @@ def test_two_devices_hold_what_each_was_given(server: Instance, holder: tuple[Us
     assert versions(server, user) == {"laptop": 3, "tower": 2}
 
 
-def test_a_pending_code_is_never_shown_and_showing_takes_its_replacement_back(
-    server: Instance, holder: tuple[User, Device]
-) -> None:
+def test_a_pending_code_is_never_shown_and_showing_withdraws_it(server: Instance, holder: tuple[User, Device]) -> None:
     user, device = holder
     first = shown_code(server, user)
     granted(device.sign_in(user, NOW + 30).outcome)
@@ -192,7 +190,7 @@ def emergency_sign_in_is_refused(device: Device, user: User, code: str, now: int
     return denied(device.sign_in(user, now, Secret(user.pin + code)).outcome).reason
 
 
-def test_a_replacement_whose_receipt_got_lost_is_the_one_to_read_out_after_the_next_contact(
+def test_after_a_lost_receipt_the_next_contact_confirms_the_replacement(
     server: Instance, holder: tuple[User, Device]
 ) -> None:
     """The device stored version 2, its word did not arrive, and version 1 was shown meanwhile."""
@@ -225,7 +223,7 @@ def test_while_a_new_generation_is_incomplete_the_device_accepts_the_old_one(
     assert shown_code(server, user, now=NOW + 33) == first
 
 
-def test_what_the_device_lost_is_not_to_be_read_out(server: Instance, holder: tuple[User, Device]) -> None:
+def test_a_code_that_the_device_lost_is_not_read_out(server: Instance, holder: tuple[User, Device]) -> None:
     user, device = holder
     device.held.clear()
     device.sync(NOW + 5)
@@ -318,7 +316,7 @@ def test_no_support_and_a_device_s_own_policy(server: Instance) -> None:
     assert refusal(server, user, now=NOW + 30).do == Obstacle.NO_TOKEN_USED
 
 
-def test_a_lost_token_and_a_locked_user_are_what_the_code_is_for(server: Instance, holder: tuple[User, Device]) -> None:
+def test_a_code_works_for_a_lost_token_and_a_locked_user(server: Instance, holder: tuple[User, Device]) -> None:
     user, device = holder
     set_lost(server, ROOT, user.serial, lost=True, now=NOW)
     for _ in range(LIMIT):
@@ -343,7 +341,7 @@ def test_a_code_that_has_expired_is_not_shown(server: Instance, holder: tuple[Us
     assert show(server, user, now=NOW + 30 * DAY - 1).version == 1
 
 
-def test_nobody_and_nothing(server: Instance) -> None:
+def test_unknown_users_and_devices_have_no_code(server: Instance) -> None:
     add_user(server, ROOT, "alice", TOP_DOMAIN, now=NOW)
     for kind, name in ((TOKENCODE, "SK0"), (PASSCODE, "nobody")):
         with pytest.raises(NotFound):
@@ -360,13 +358,13 @@ def replaced(server: Instance, user: User, device: Device, now: int) -> bool:
     return versions(server, user) != before
 
 
-def test_a_code_that_nobody_touched_stays(server: Instance, holder: tuple[User, Device]) -> None:
+def test_an_unused_code_stays(server: Instance, holder: tuple[User, Device]) -> None:
     user, device = holder
     granted(device.sign_in(user, NOW + 30).outcome)
     assert not replaced(server, user, device, NOW + 30)
 
 
-def test_a_shown_code_stays_until_the_token_itself_signs_in(server: Instance, holder: tuple[User, Device]) -> None:
+def test_a_shown_code_stays_until_its_token_signs_in(server: Instance, holder: tuple[User, Device]) -> None:
     user, device = holder
     code = shown_code(server, user)
     set_online(server, ROOT, user.serial, allowed=True, now=NOW)
@@ -384,9 +382,7 @@ def test_a_shown_code_stays_until_the_token_itself_signs_in(server: Instance, ho
     assert json.loads(row.detail) == {"new": 2, "old": 1}
 
 
-def test_a_sign_in_at_another_door_replaces_nothing_on_the_device(
-    server: Instance, holder: tuple[User, Device]
-) -> None:
+def test_a_sign_in_elsewhere_replaces_nothing_on_the_device(server: Instance, holder: tuple[User, Device]) -> None:
     user, device = holder
     shown_code(server, user)
     granted(submit(server, user, NOW + 30))
@@ -402,7 +398,7 @@ def test_another_token_does_not_end_this_token_s_emergency(server: Instance, hol
     assert shown_code(server, user, now=NOW + 40) == code
 
 
-def test_a_reset_code_comes_with_any_sign_in_and_not_with_a_refill(
+def test_a_reset_code_comes_with_any_sign_in_and_not_with_a_contact(
     server: Instance, holder: tuple[User, Device]
 ) -> None:
     user, device = holder
@@ -548,7 +544,7 @@ def test_every_version_that_a_device_holds_works_online_and_no_other(
     granted(submit(server, user, NOW + 94, Secret(PIN + second)))
 
 
-def test_online_a_use_is_matched_to_its_showing_and_one_that_nobody_showed_is_an_alarm(
+def test_an_online_use_is_matched_to_its_shown_code_or_raises_an_alarm(
     server: Instance, holder: tuple[User, Device]
 ) -> None:
     user, device = holder
@@ -567,7 +563,7 @@ def test_online_a_use_is_matched_to_its_showing_and_one_that_nobody_showed_is_an
     assert [json.loads(row.detail).get("operator") for row in used] == [None, "os:helpdesk"]
 
 
-def test_the_history_tells_what_happened_with_a_code(server: Instance, holder: tuple[User, Device]) -> None:
+def test_the_history_lists_the_events_of_a_code(server: Instance, holder: tuple[User, Device]) -> None:
     user, device = holder
     other = a_token(server, user.login, user.account_id, pin="9753")
     code = shown_code(server, user)

@@ -208,7 +208,7 @@ def test_s05_nothing_is_given_for_a_token_that_is_disabled_or_expired(server: In
     assert "disabled" in refused(server, user)
 
 
-def test_nothing_is_given_to_a_user_who_is_disabled_or_expired(server: Instance) -> None:
+def test_a_disabled_or_expired_user_gets_no_access(server: Instance) -> None:
     user = a_user(server)
     set_end(server, user, account=NOW)
     assert "account has expired" in refused(server, user)
@@ -217,7 +217,7 @@ def test_nothing_is_given_to_a_user_who_is_disabled_or_expired(server: Instance)
     assert "user is disabled" in refused(server, user)
 
 
-def test_nothing_is_given_for_a_token_whose_pin_is_still_to_be_set(server: Instance) -> None:
+def test_a_token_whose_pin_is_not_set_gets_no_access(server: Instance) -> None:
     assert "no PIN yet" in refused(server, a_user(server, with_pin=True))
 
 
@@ -249,7 +249,7 @@ def test_access_lasts_no_longer_than_the_token(server: Instance) -> None:
     assert give_fixed(server, ROOT, user.serial, FOR_EVER, CALLED_BACK, now=NOW).expires_at == NOW + 100
 
 
-def test_who_lacks_the_permission_gives_and_ends_nothing(server: Instance) -> None:
+def test_access_needs_its_permission(server: Instance) -> None:
     user, code = _with_code(server)
     help_desk = Actor("user:h", (Grant(frozenset({Permission.EMERGENCY_VIEW}), None),))
     assert access_of(server, help_desk, user.serial, now=NOW) is not None
@@ -292,7 +292,7 @@ def test_s41_codes_are_in_the_database_only_encrypted(any_server: Instance, tmp_
             assert spelling not in stored
 
 
-def test_the_view_tells_how_many_are_left_and_no_code(server: Instance) -> None:
+def test_the_view_shows_the_number_of_codes_left_and_no_code(server: Instance) -> None:
     user = a_user(server)
     assert access_of(server, ROOT, user.serial, now=NOW) is None
     codes = one_time(server, user, 3)
@@ -332,7 +332,7 @@ def test_an_operator_ends_it_and_the_token_works_again(any_server: Instance) -> 
         end(any_server, ROOT, user.serial, now=NOW)
 
 
-def test_it_ends_with_what_is_done_to_the_token_in_the_same_transaction(server: Instance) -> None:
+def test_access_ends_in_the_transaction_that_changes_the_token(server: Instance) -> None:
     user, code = _with_code(server)
     row = token_row(server, user.serial)
     with pytest.raises(RuntimeError):
@@ -395,7 +395,7 @@ def test_another_token_of_the_user_ends_nothing(server: Instance) -> None:
 # In the audit log
 
 
-def test_s42_what_is_given_and_used_is_on_record_and_no_code_is(server: Instance) -> None:
+def test_s42_access_and_uses_are_logged_without_codes(server: Instance) -> None:
     user = a_user(server)
     codes = one_time(server, user, 2, FOR_EVER)
     granted(enter(server, user, codes[0]))
@@ -440,7 +440,7 @@ def test_s42_nothing_is_given_without_saying_how_the_caller_was_identified(serve
     )
 
 
-def test_s42_where_nothing_can_be_put_on_record_nothing_is_given_and_nothing_is_used_up(server: Instance) -> None:
+def test_s42_without_the_audit_log_no_access_is_given_or_used_up(server: Instance) -> None:
     user = a_user(server)
     (code,) = one_time(server, user, 1)
     _refuse_audit_rows(server)

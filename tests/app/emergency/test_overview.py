@@ -13,7 +13,7 @@ from tests.app.administrators import add_tree, an_administrator
 from tests.builders import DAY, HELP_DESK, NOW, PIN, ROOT, a_device, a_filled_device, a_user, edit_policy, logged_events
 
 
-def test_a_device_that_holds_the_code_can_show_it_and_another_says_why_not(any_server: Instance) -> None:
+def test_the_overview_offers_held_codes_and_names_other_obstacles(any_server: Instance) -> None:
     user = a_user(any_server, "alice", pin=PIN)
     a_filled_device(any_server, user, "laptop")
     a_device(any_server, "kiosk", supports_offline=False).sign_in(user, NOW + 30)
@@ -29,7 +29,7 @@ def test_a_device_that_holds_the_code_can_show_it_and_another_says_why_not(any_s
     assert (laptop.expired, laptop.can_show) == (True, False)
 
 
-def test_what_stands_in_the_way_everywhere_is_told_once(server: Instance) -> None:
+def test_a_general_obstacle_is_listed_once(server: Instance) -> None:
     user = a_user(server, "alice", pin=PIN)
     for name, at in (("laptop", NOW), ("desktop", NOW + 30)):
         a_filled_device(server, user, name, now=at)

@@ -91,7 +91,7 @@ def test_online_emergency_access_counts_too(server: Instance) -> None:
         show(server, ROOT, user, NOW)
 
 
-def test_a_code_that_was_shown_counts_whatever_becomes_of_it(any_server: Instance) -> None:
+def test_every_shown_code_counts(any_server: Instance) -> None:
     edit_policy(any_server, FEW)
     alice = an_operator(any_server, "alice")
     for number in range(4):
@@ -111,7 +111,7 @@ def test_a_code_that_was_shown_counts_whatever_becomes_of_it(any_server: Instanc
         assert list(shown_since(connection, alice.name, 0)) == [NOW + HOUR + 3]  # the others are forgotten
 
 
-def test_another_person_lets_an_operator_go_on_for_a_while(server: Instance) -> None:
+def test_another_administrator_raises_an_operator_s_limit_for_a_while(server: Instance) -> None:
     edit_policy(server, FEW)
     user, alice = a_caller(server), an_operator(server, "alice")
     for _ in range(4):
@@ -130,7 +130,7 @@ def test_another_person_lets_an_operator_go_on_for_a_while(server: Instance) -> 
         show(server, alice, user, NOW + 2 * HOUR)
 
 
-def test_a_list_tells_who_was_shown_how_many_and_who_is_let_go_on(server: Instance) -> None:
+def test_a_list_counts_codes_per_operator_and_shows_raised_limits(server: Instance) -> None:
     add_domain(server, ROOT, "Elsewhere", now=NOW)
     user, alice = a_caller(server), an_operator(server, "alice")
     stranger = an_operator(server, "stranger", CHIEF, "Elsewhere")
@@ -149,7 +149,7 @@ def test_a_list_tells_who_was_shown_how_many_and_who_is_let_go_on(server: Instan
         rate_limit.list_operators(server, an_operator(server, "helper", "help desk"), now=NOW)
 
 
-def test_a_list_of_very_many_says_that_it_is_cut(server: Instance) -> None:
+def test_a_list_that_is_too_long_reports_its_cut(server: Instance) -> None:
     with server.database.write() as connection:
         for number in range(rate_limit.MOST_LISTED + 1):
             insert_showing(connection, f"{number:032x}", f"client:{number}", NOW, 0)
@@ -169,7 +169,7 @@ def test_s42_a_number_that_is_lowered_within_the_hour_raises_its_alarm(any_serve
     assert len(logged_events(any_server, Action.ALARM_OPERATOR_BUSY)) == 1
 
 
-def test_root_who_is_alone_is_told_to_make_an_administrator(server: Instance) -> None:
+def test_root_alone_is_told_to_create_an_administrator(server: Instance) -> None:
     edit_policy(server, {"showings_warn": "1", "showings_limit": "1"})
     user = a_caller(server)
     show(server, ROOT, user, NOW)
@@ -195,7 +195,7 @@ def test_root_who_is_alone_is_told_to_make_an_administrator(server: Instance) ->
     assert told(ROOT).startswith("in an outage, ask another person")
 
 
-def test_nobody_lets_themselves_go_on(server: Instance) -> None:
+def test_operators_cannot_raise_their_own_limit(server: Instance) -> None:
     alice = an_operator(server, "alice")
     for actor, name in ((alice, "alice"), (ROOT, "os:root"), (ROOT, "os:another")):
         with pytest.raises(NotAllowed, match="cannot lift your own limit"):
@@ -205,7 +205,7 @@ def test_nobody_lets_themselves_go_on(server: Instance) -> None:
     assert len(logged_events(server, Action.OPERATOR_LIFTED)) == 2
 
 
-def test_who_may_not_lift_lets_nobody_go_on(server: Instance) -> None:
+def test_raising_a_limit_needs_its_permission(server: Instance) -> None:
     add_domain(server, ROOT, "Elsewhere", now=NOW)
     an_operator(server, "alice")
     helper = an_operator(server, "helper", "help desk")
@@ -223,7 +223,7 @@ def test_who_may_not_lift_lets_nobody_go_on(server: Instance) -> None:
             rate_limit.lift(server, ROOT, "alice", hours, now=NOW)
 
 
-def test_of_many_showings_at_once_no_more_than_the_limit_are_shown(any_server: Instance) -> None:
+def test_of_many_requests_at_once_no_more_than_the_limit_are_shown(any_server: Instance) -> None:
     edit_policy(any_server, {"showings_warn": "2", "showings_limit": "5"})
     users = [a_caller(any_server) for _ in range(4)]
     start = threading.Barrier(16)
@@ -242,7 +242,7 @@ def test_of_many_showings_at_once_no_more_than_the_limit_are_shown(any_server: I
     assert len(logged_events(any_server, Action.ALARM_OPERATOR_BUSY)) == 1
 
 
-def test_a_refusal_for_another_reason_is_no_showing(server: Instance) -> None:
+def test_a_refusal_for_another_reason_counts_no_code(server: Instance) -> None:
     edit_policy(server, {"showings_warn": "1", "showings_limit": "1"})
     user = a_user(server)
     for _ in range(3):

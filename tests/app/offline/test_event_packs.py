@@ -66,7 +66,7 @@ def test_s21_the_pack_opens_with_pin_and_code_of_the_next_counters_alone(server:
             open_unit(unit, typed, moment)
 
 
-def test_the_pack_may_stay_and_the_device_hears_what_is_used(server: Instance) -> None:
+def test_the_pack_may_stay_and_the_device_learns_the_used_counters(server: Instance) -> None:
     presser, device = signed_in(server)
     granted(submit(server, presser.user, NOW + 60, presser.typed(3)))
     said = device.sync_of(presser.user, NOW + 90)
@@ -74,7 +74,7 @@ def test_the_pack_may_stay_and_the_device_hears_what_is_used(server: Instance) -
     assert [(used.token, used.step) for used in said.used] == [(presser.user.token_id, 3)]
 
 
-def test_it_is_made_anew_when_half_is_used_and_when_half_its_life_is_over(server: Instance) -> None:
+def test_a_pack_is_replaced_when_half_used_and_at_half_its_lifetime(server: Instance) -> None:
     presser, device = signed_in(server)
     with server.database.write() as connection:
         tokens.raise_last_step(connection, presser.user.token_id, PACK - FEWEST)
@@ -88,7 +88,7 @@ def test_it_is_made_anew_when_half_is_used_and_when_half_its_life_is_over(server
     assert wanted_kinds(device, presser, NOW + DAY) == ["events"]
 
 
-def test_a_receipt_that_is_gone_makes_it_anew(server: Instance) -> None:
+def test_a_missing_receipt_replaces_the_pack(server: Instance) -> None:
     presser, device = signed_in(server)
     with server.database.write() as connection:
         connection.execute(tables.unit_receipt.delete().where(tables.unit_receipt.c.kind == "events"))

@@ -54,7 +54,7 @@ def numbers(server: Instance) -> list[int]:
     return [json.loads(row.detail)["number"] for row in rows]
 
 
-def test_events_go_on_record_in_order(any_server: Instance) -> None:
+def test_events_are_logged_in_order(any_server: Instance) -> None:
     user, device = a_user(any_server), a_device(any_server)
     device.event(user, EventKind.DENIED, at=NOW, method="tokencode", token=user.token_id, reason="wrong-passcode")
     device.offline_success(user, NOW + 30)
@@ -98,7 +98,7 @@ def test_s27_any_event_that_is_missing_before_another_is_noticed(server: Instanc
 
 
 @pytest.mark.parametrize("member", ["previous", "reason", "number"])
-def test_s27_an_event_that_was_made_anew_breaks_the_chain(server: Instance, member: str) -> None:
+def test_s27_a_rewritten_event_breaks_the_chain(server: Instance, member: str) -> None:
     """The device itself signs the new event, so only the chain can reveal the rewritten history."""
     device = with_events(server, 3)
     other = {"previous": bytes(32).hex(), "reason": "another", "number": 7}[member]
@@ -107,7 +107,7 @@ def test_s27_an_event_that_was_made_anew_breaks_the_chain(server: Instance, memb
     assert GAP in [row.action for row in logged_events(server, GAP)]
 
 
-def test_s27_a_fork_is_noticed_and_what_it_says_is_kept(any_server: Instance) -> None:
+def test_s27_a_fork_is_noticed_and_its_events_kept(any_server: Instance) -> None:
     device = with_events(any_server, 2)
     device.upload(NOW)
     other = device.signed(replace(device.events[1], reason="another story"))
@@ -181,7 +181,7 @@ def test_an_event_of_a_kind_from_the_future_is_kept(any_server: Instance) -> Non
         (EventKind.STORE_DAMAGED, None),
     ],
 )
-def test_what_the_device_raises_is_raised_here(server: Instance, kind: EventKind, alarm: Action | None) -> None:
+def test_alarms_of_the_device_are_raised_at_the_server(server: Instance, kind: EventKind, alarm: Action | None) -> None:
     device = a_device(server)
     device.event(kind=kind, reason="as it said")
     device.upload(NOW)
@@ -278,7 +278,7 @@ def test_two_devices_that_were_offline_with_one_code_are_an_alarm(server: Instan
     assert len(logged_events(server, TWICE)) == 1
 
 
-def test_a_yes_that_did_not_arrive_is_the_same_attempt(server: Instance) -> None:
+def test_a_grant_that_did_not_arrive_is_the_same_attempt(server: Instance) -> None:
     """The server granted it, the answer got lost, and the device judged the same passcode alone."""
     user, device = a_user(server), a_device(server)
     granted(device.sign_in(user, NOW).outcome)
@@ -314,7 +314,7 @@ def offline_emergency(device: Device, user: User, at: int, version: int = 1) -> 
     device.upload(at + 10)
 
 
-def test_s27_a_use_offline_is_matched_to_the_showing_before_it(server: Instance, holder: tuple[User, Device]) -> None:
+def test_s27_an_offline_use_is_matched_to_the_code_shown_before(server: Instance, holder: tuple[User, Device]) -> None:
     user, device = holder
     show(server, user, now=NOW)
     offline_emergency(device, user, NOW + 60)
@@ -324,7 +324,7 @@ def test_s27_a_use_offline_is_matched_to_the_showing_before_it(server: Instance,
     assert alarms(server) == []
 
 
-def test_s27_a_use_that_nobody_showed_is_an_alarm(server: Instance, holder: tuple[User, Device]) -> None:
+def test_s27_a_use_of_a_code_that_was_not_shown_is_an_alarm(server: Instance, holder: tuple[User, Device]) -> None:
     user, device = holder
     offline_emergency(device, user, NOW + 60)
     show(server, user, now=NOW + 600)  # later
@@ -340,9 +340,7 @@ def test_a_device_whose_clock_is_a_little_behind_raises_no_alarm(server: Instanc
     assert alarms(server) == []
 
 
-def test_a_clock_that_runs_ahead_does_not_make_a_later_showing_the_earlier_one(
-    server: Instance, holder: tuple[User, Device]
-) -> None:
+def test_a_fast_clock_does_not_match_a_later_shown_code(server: Instance, holder: tuple[User, Device]) -> None:
     user, device = holder
     device.event(user, at=NOW + 10**8, method="emergency-tokencode", token=user.token_id, version=1)
     device.upload(NOW + 20)
@@ -375,7 +373,7 @@ def test_events_of_a_passcode_are_matched_too(server: Instance) -> None:
     assert alarms(server) == []
 
 
-def test_a_revoked_device_s_events_are_still_read_where_its_door_lets_them_in(server: Instance) -> None:
+def test_events_of_a_revoked_device_are_still_accepted_by_the_use_case(server: Instance) -> None:
     """The interface refuses a revoked device; the use case still accepts its events, because they are true."""
     user, device = a_user(server), a_device(server)
     granted(device.sign_in(user, NOW).outcome)

@@ -77,7 +77,7 @@ def test_a_device_buries_no_notice_under_others(any_server: Instance) -> None:
 
 
 @pytest.mark.parametrize("member", ["reason", "method", "kind", "user", "token"])
-def test_an_event_says_no_more_than_the_record_keeps(server: Instance, member: str) -> None:
+def test_an_event_holds_only_logged_fields(server: Instance, member: str) -> None:
     device = a_device(server)
     device.event(kind=EventKind.DENIED)
     for text, fits in (("\U0001f511" * LONGEST_TEXT, True), ("x" * (LONGEST_TEXT + 1), False)):
@@ -90,7 +90,7 @@ def test_an_event_says_no_more_than_the_record_keeps(server: Instance, member: s
     assert len(logged_events(server, Action.DEVICE_EVENT)) == 1
 
 
-def test_a_device_that_calls_itself_by_another_one_s_id_hides_neither(server: Instance) -> None:
+def test_a_device_named_by_another_one_s_id_hides_neither(server: Instance) -> None:
     alice = a_user(server, pin=PIN)
     victim = a_filled_device(server, alice, "laptop")
     impostor = a_device_that_calls_itself(server, victim.device_id)

@@ -115,7 +115,7 @@ def test_a_token_without_a_pin_is_sealed_without_one(server: Instance) -> None:
     assert opened(code, shown_code(server, user, now=LATE)).i == 0
 
 
-def test_s41_emergency_units_open_with_what_the_help_desk_reads_out_and_with_nothing_less(server: Instance) -> None:
+def test_s41_emergency_units_open_only_with_the_whole_code(server: Instance) -> None:
     user = a_user(server, pin=PIN)
     device = a_filled_device(server, user)
     tokencode = fetched(device, user, "emergency-tokencode", now=NOW)
@@ -152,7 +152,7 @@ def test_after_a_pin_change_only_the_new_pin_opens_and_the_old_units_are_superse
     assert check_of(old) == key_of(device, user)
 
 
-def test_a_level_change_seals_anew_in_a_new_generation(server: Instance) -> None:
+def test_a_level_change_seals_again_in_a_new_generation(server: Instance) -> None:
     user, device = a_holder(server)
     light = fetched(device, user, "day", TODAY).header
     edit_policy(server, {"protection_level": "balanced"})
@@ -161,7 +161,7 @@ def test_a_level_change_seals_anew_in_a_new_generation(server: Instance) -> None
     assert (light.argon_m, balanced.argon_m) == (1024, 8192)
 
 
-def test_a_lifetime_edit_seals_the_emergency_units_anew_and_nothing_else(server: Instance) -> None:
+def test_a_lifetime_edit_replaces_the_emergency_units_only(server: Instance) -> None:
     user = a_user(server, pin=PIN)
     device = a_filled_device(server, user)
     before = device.sync_of(user, NOW)
@@ -212,7 +212,7 @@ def test_steps_that_were_used_elsewhere_are_left_out(server: Instance) -> None:
         (UnitName(kind="events", token="", day=0), 0),
     ],
 )
-def test_what_is_not_for_this_device_is_not_sealed(server: Instance, name: UnitName, generation: int) -> None:
+def test_units_of_other_devices_are_not_sealed(server: Instance, name: UnitName, generation: int) -> None:
     user, device = a_holder(server)
     with pytest.raises(NotAllowed):
         device.fetch(user, name, device.sync_of(user, LATE).generation + generation, LATE)
@@ -260,7 +260,7 @@ def test_a_unit_that_was_overtaken_while_it_was_sealed_is_thrown_away(any_server
     assert receipts_of(device) == 0
 
 
-def test_a_code_that_was_settled_anew_while_it_was_sealed_is_thrown_away(any_server: Instance) -> None:
+def test_a_code_replaced_during_sealing_is_discarded(any_server: Instance) -> None:
     user = a_user(any_server, pin=PIN)
     device = a_filled_device(any_server, user)
     shown_code(any_server, user)

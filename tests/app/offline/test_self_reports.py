@@ -43,7 +43,7 @@ def shown(device: Device) -> DeviceView:
     return show_device(device.instance, ROOT, device.device_id)
 
 
-def test_what_it_says_is_kept_and_shown(any_server: Instance) -> None:
+def test_a_report_is_stored_and_shown(any_server: Instance) -> None:
     device = a_device(any_server)
     assert (shown(device).protection, shown(device).exempt) == ("", ())
     contact(device, Protection.TPM_PIN_LOCK, ("root (on the console)", "backup"))
@@ -58,7 +58,7 @@ def test_what_it_says_is_kept_and_shown(any_server: Instance) -> None:
     assert (shown(device).hardware_bound, shown(device).protection, shown(device).exempt) == (True, "", ())
 
 
-def test_a_change_is_on_record_and_its_repetition_is_not(any_server: Instance) -> None:
+def test_a_change_is_logged_and_its_repetition_is_not(any_server: Instance) -> None:
     device = a_device(any_server)
     for _ in range(2):
         contact(device, Protection.FILE)  # its first word changes nothing
@@ -84,7 +84,7 @@ def test_a_tpm_that_an_older_agent_denies_is_a_change_too(any_server: Instance) 
     assert len(logged_events(any_server, Action.DEVICE_PROTECTION)) == 2
 
 
-def test_the_first_word_after_a_silence_is_on_record(any_server: Instance) -> None:
+def test_the_first_report_after_a_silence_is_logged(any_server: Instance) -> None:
     device = a_device(any_server)
     for word in (Protection.TPM, "", Protection.TPM_PIN_LOCK, Protection.TPM_PIN_LOCK, "", Protection.TPM):
         contact(device, word, hardware_bound=True)
@@ -92,7 +92,7 @@ def test_the_first_word_after_a_silence_is_on_record(any_server: Instance) -> No
     assert said == ["tpm", "", "tpm-pin-lock", "", "tpm"]  # the first: it was enrolled with a file
 
 
-def test_exempt_accounts_that_change_all_the_time_are_on_record_once_an_hour(any_server: Instance) -> None:
+def test_exempt_accounts_that_change_all_the_time_are_logged_once_an_hour(any_server: Instance) -> None:
     device = a_device(any_server)
     for minute in range(60):
         contact(device, Protection.FILE, (f"account{minute % 2}",), at=NOW + 60 * minute)
@@ -113,7 +113,7 @@ def logged_exemptions(server: Instance) -> list[list[str]]:
     return [json.loads(row.detail)["accounts"] for row in logged_events(server, Action.DEVICE_EXEMPT)]
 
 
-def test_what_is_wrong_in_form_changes_nothing(server: Instance) -> None:
+def test_a_malformed_report_changes_nothing(server: Instance) -> None:
     device = a_device(server)
     contact(device, Protection.TPM, ("root",))
     before = shown(device)

@@ -67,7 +67,7 @@ def test_nothing_is_given_before_a_sign_in_with_the_token(any_server: Instance) 
     assert device.sync(NOW) == []
 
 
-def test_a_sign_in_settles_what_the_device_is_told_at_its_next_contact(any_server: Instance) -> None:
+def test_a_sign_in_settles_the_answer_to_the_next_contact(any_server: Instance) -> None:
     user, device = a_user(any_server, pin=PIN), a_device(any_server)
     signed = device.sign_in(user, NOW)
     assert signed.key.offline_key is not None
@@ -84,7 +84,7 @@ def test_a_sign_in_settles_what_the_device_is_told_at_its_next_contact(any_serve
     assert (said.last_day, said.tokencodes_blocked, said.obstacles) == (TODAY + 1, False, [])
 
 
-def test_what_is_held_is_not_wanted_again(any_server: Instance) -> None:
+def test_held_units_are_not_wanted_again(any_server: Instance) -> None:
     user = a_user(any_server, pin=PIN)
     device = a_filled_device(any_server, user)
     assert names(device.sync_of(user, NOW)) == [("day", TODAY + 1)]
@@ -149,7 +149,7 @@ def bring_about(server: Instance, user: User, state: str) -> None:
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_what_each_state_lets_stay_and_why(server: Instance, state: str) -> None:
+def test_each_state_keeps_units_for_its_reason(server: Instance, state: str) -> None:
     user, device = signed_in(server)
     assert kept(device.sync_of(user, NOW)) == EVERYTHING
     bring_about(server, user, state)
@@ -161,13 +161,13 @@ def test_what_each_state_lets_stay_and_why(server: Instance, state: str) -> None
 
 
 @pytest.mark.parametrize(("days", "warn", "told"), [("14", "7", 7), ("3", "7", 2), ("1", "30", 0), ("10", "0", 0)])
-def test_who_has_all_days_is_not_warned(server: Instance, days: str, warn: str, told: int) -> None:
+def test_a_user_with_all_days_is_not_warned(server: Instance, days: str, warn: str, told: int) -> None:
     edit_policy(server, {"days": days, "warn_days": warn})
     user, device = signed_in(server)
     assert device.sync_of(user, NOW).policy.warn_days == told
 
 
-def test_wrong_passcodes_in_a_row_stop_what_is_new_of_the_tokens_until_a_sign_in_is_complete(server: Instance) -> None:
+def test_wrong_passcodes_stop_new_units_until_a_complete_sign_in(server: Instance) -> None:
     user, device = signed_in(server)
     for _ in range(TokenPolicy().next_tokencode_after):
         submit(server, user, NOW, user.wrong(NOW))
@@ -179,7 +179,7 @@ def test_wrong_passcodes_in_a_row_stop_what_is_new_of_the_tokens_until_a_sign_in
     assert "day" in {unit.kind for unit in device.sync_of(user, NOW).wanted}
 
 
-def test_a_lockout_stops_what_is_new_and_voids_nothing(server: Instance) -> None:
+def test_a_lockout_stops_new_units_and_voids_none(server: Instance) -> None:
     user, device = signed_in(server)
     for _ in range(LIMIT):
         submit(server, user, NOW, user.wrong(NOW))
@@ -192,7 +192,7 @@ def test_a_lockout_stops_what_is_new_and_voids_nothing(server: Instance) -> None
     assert len(said.wanted) == 4
 
 
-def test_a_revoked_device_is_told_of_nobody(server: Instance) -> None:
+def test_a_revoked_device_gets_no_users(server: Instance) -> None:
     user, device = signed_in(server)
     revoke(server, ROOT, device.device_id, now=NOW)
     assert device.sync(NOW) == []
@@ -276,7 +276,7 @@ def receipts(server: Instance, device: Device) -> list[tuple[str, int | None]]:
         return [(row.kind, row.acknowledged_at) for row in list_receipts(connection, device.device_id)]
 
 
-def test_holds_is_what_the_device_acknowledged(any_server: Instance) -> None:
+def test_a_device_holds_the_units_that_it_acknowledged(any_server: Instance) -> None:
     user, device = signed_in(any_server)
     said = device.sync_of(user, NOW)
     device.fetch(user, said.wanted[0], said.generation, NOW)
@@ -285,7 +285,7 @@ def test_holds_is_what_the_device_acknowledged(any_server: Instance) -> None:
     assert sorted(receipts(any_server, device), key=str) == [("day", NOW + 1), ("day", None)]
 
 
-def test_what_the_device_says_it_has_is_confirmed_and_what_it_lost_is_wanted_again(any_server: Instance) -> None:
+def test_reported_units_are_confirmed_and_lost_ones_wanted_again(any_server: Instance) -> None:
     user = a_user(any_server, pin=PIN)
     device = a_filled_device(any_server, user)
     lost = next(name for name in device.held if name[1] == "day")
@@ -318,7 +318,7 @@ def test_an_unknown_acknowledgement_is_no_receipt(server: Instance) -> None:
         assert acknowledge(connection, row, [bytes(32), b"", b"x"], NOW) == 0
 
 
-def test_an_old_generation_is_wanted_anew_but_goes_only_when_its_kind_does(server: Instance) -> None:
+def test_an_old_generation_is_replaced_and_erased_only_with_its_kind(server: Instance) -> None:
     user = a_user(server, pin=PIN)
     device = a_filled_device(server, user)
     set_pin(server, ROOT, user.serial, Secret("other1"), now=NOW)
@@ -328,7 +328,7 @@ def test_an_old_generation_is_wanted_anew_but_goes_only_when_its_kind_does(serve
     assert len(device.held) == 3
 
 
-def test_two_users_of_one_device_are_told_apart(any_server: Instance) -> None:
+def test_two_users_of_one_device_are_separate(any_server: Instance) -> None:
     device = a_device(any_server)
     alice, bob = a_user(any_server, pin=PIN), a_user(any_server, pin=PIN)
     for user in (alice, bob):

@@ -64,7 +64,7 @@ def test_a_token_with_a_pin_signs_in_too(any_server: Instance) -> None:
     assert tokens.show_token(any_server, ROOT, added.serial).pin_set
 
 
-def test_a_user_who_is_there_keeps_what_they_have(server: Instance) -> None:
+def test_an_existing_user_keeps_roles_and_tokens(server: Instance) -> None:
     alice = a_user(server, "alice")
     key = with_passkey(server, make_link(server, ROOT, "alice", now=NOW), "somebody-else")
     opened = signed_in(server, key)
@@ -110,14 +110,14 @@ def test_a_mistake_uses_nothing_up(any_server: Instance) -> None:
     with_passkey(any_server, link, "carol")
 
 
-def test_a_question_for_one_link_serves_no_other(server: Instance) -> None:
+def test_a_challenge_for_one_link_serves_no_other(server: Instance) -> None:
     one, other = make_link(server, ROOT, now=NOW), make_link(server, ROOT, now=NOW)
     answer = Authenticator().create(admin_links.ask_for_passkey(server, PLACE, one.code, "carol", LATER))
     with pytest.raises(BadInput, match="two minutes"):
         use_with_passkey(server, PLACE, other.code, "carol", "key", answer, LATER)
 
 
-def test_nobody_who_may_not_sign_in_gets_in_by_a_link(server: Instance) -> None:
+def test_a_link_does_not_admit_users_who_may_not_sign_in(server: Instance) -> None:
     alice = a_user(server, "alice")
     link = make_link(server, ROOT, "alice", now=NOW)
     users.set_enabled(server, ROOT, alice.login, enabled=False, now=NOW)
@@ -129,7 +129,7 @@ def test_nobody_who_may_not_sign_in_gets_in_by_a_link(server: Instance) -> None:
         make_link(server, ROOT, "nobody", now=LATER)
 
 
-def test_s63_a_link_is_made_by_who_gives_roles_everywhere(server: Instance) -> None:
+def test_s63_making_a_link_needs_rights_over_all_roles(server: Instance) -> None:
     _, desk = an_administrator(server, ("help desk", TOP_DOMAIN))
     with pytest.raises(NotAllowed):
         make_link(server, desk, now=NOW)

@@ -65,7 +65,7 @@ def test_a_role_of_ones_own(any_server: Instance) -> None:
     assert events[1].account_id == events[3].account_id == actor.account_id
 
 
-def test_a_list_of_very_many_grants_says_that_it_is_cut(server: Instance) -> None:
+def test_a_list_of_too_many_grants_reports_its_cut(server: Instance) -> None:
     clients.add_client(server, ROOT, "portal", now=NOW)
     with server.database.write() as connection:
         client = connection.execute(tables.api_client.select()).one()
@@ -118,7 +118,7 @@ def test_a_role_of_an_api_client(server: Instance) -> None:
     assert roles.list_grants(server, ROOT) == roles.GrantList((), cut=False)
 
 
-def test_what_one_user_or_client_holds(any_server: Instance) -> None:
+def test_roles_of_one_user_or_client(any_server: Instance) -> None:
     """A user and a client may have the same name."""
     an_administrator(any_server, ("auditor", TOP_DOMAIN), ("help desk", TOP_DOMAIN), login="portal")
     clients.add_client(any_server, ROOT, "portal", now=NOW)
@@ -159,7 +159,7 @@ def test_what_is_wrong_is_said(server: Instance) -> None:
         roles.show_role(server, ROOT, "pilot")
 
 
-def test_a_role_that_is_made_anew_is_held_by_nobody(server: Instance) -> None:
+def test_a_recreated_role_has_no_holders(server: Instance) -> None:
     roles.add_role(server, ROOT, "desk", ["user.view"], now=NOW)
     login, _ = an_administrator(server, ("desk", TOP_DOMAIN))
     roles.revoke(server, ROOT, "desk", USER, login, TOP_DOMAIN, now=NOW)
@@ -198,7 +198,7 @@ def test_s63_the_last_super_administrator_stays(any_server: Instance, how: str) 
     take_away(any_server, first, how)
 
 
-def test_s63_who_cannot_sign_in_is_no_super_administrator(server: Instance) -> None:
+def test_s63_a_super_administrator_who_cannot_sign_in_does_not_count(server: Instance) -> None:
     first, _ = an_administrator(server, (SUPER_ADMINISTRATOR, TOP_DOMAIN))
     users.add_user(server, ROOT, "without-token", TOP_DOMAIN, now=NOW)
     roles.grant(server, ROOT, SUPER_ADMINISTRATOR, USER, "without-token", TOP_DOMAIN, now=NOW)
@@ -216,7 +216,7 @@ def test_s63_who_cannot_sign_in_is_no_super_administrator(server: Instance) -> N
         take_away(server, first, "disable")
 
 
-def test_who_never_was_one_may_go(server: Instance) -> None:
+def test_a_holder_who_never_counted_may_be_removed(server: Instance) -> None:
     # no administrator can sign in yet: root revokes a grant made by mistake
     users.add_user(server, ROOT, "alice", TOP_DOMAIN, now=NOW)
     roles.grant(server, ROOT, SUPER_ADMINISTRATOR, USER, "alice", TOP_DOMAIN, now=NOW)

@@ -52,7 +52,7 @@ def test_a_user_is_edited(any_server: Instance) -> None:
     assert "example.org" not in logged_events(any_server, Action.USER_CHANGED)[0].detail
 
 
-def test_another_end_makes_offline_data_anew(server: Instance) -> None:
+def test_another_expiry_replaces_offline_data(server: Instance) -> None:
     user = a_user(server, pin="4711abcd")
     a_filled_device(server, user)
     before = generation(server, user.account_id)
@@ -64,7 +64,7 @@ def test_another_end_makes_offline_data_anew(server: Instance) -> None:
     assert generation(server, user.account_id) == before + 1
 
 
-def test_what_cannot_be_edited_is_said(server: Instance) -> None:
+def test_an_edit_of_a_fixed_field_is_refused_with_a_reason(server: Instance) -> None:
     user = a_user(server)
     with pytest.raises(BadInput, match="no change was given"):
         users.edit_user(server, ROOT, user.login, UserEdit(), now=NOW)
@@ -87,7 +87,7 @@ def test_a_user_may_have_an_end_from_the_beginning(any_server: Instance) -> None
     assert users.show_user(any_server, ROOT, "bob").expires_at is None
 
 
-def test_what_was_not_locked_is_not_unlocked(any_server: Instance) -> None:
+def test_a_user_who_was_not_locked_is_not_unlocked(any_server: Instance) -> None:
     user = a_user(any_server)
     assert users.unlock(any_server, ROOT, user.login, now=NOW) is False
     assert logged_events(any_server, Action.ACCOUNT_UNLOCKED) == []
@@ -205,7 +205,7 @@ def test_domains_are_listed_as_a_tree(server: Instance) -> None:
     ]
 
 
-def test_a_list_of_domains_tells_the_policies_of_each_kind(any_server: Instance) -> None:
+def test_a_list_of_domains_names_the_policies_of_each_kind(any_server: Instance) -> None:
     add_tree(any_server)
     policies.add_policy(any_server, ROOT, PolicyKind.LOCKOUT, "Patient", {}, now=NOW)
     policies.assign_policy(any_server, ROOT, PolicyKind.LOCKOUT, "Patient", "Bern", now=NOW)
@@ -214,7 +214,7 @@ def test_a_list_of_domains_tells_the_policies_of_each_kind(any_server: Instance)
     assert found["Sales"] == dict.fromkeys(PolicyKind)
 
 
-def test_a_list_of_tokens_tells_where_they_are(any_server: Instance) -> None:
+def test_a_list_of_tokens_names_their_domains(any_server: Instance) -> None:
     add_tree(any_server)
     user = a_user(any_server, domain="Bern")
     of_nobody = tokens.add_token(any_server, ROOT, user.login, tokens.NewToken(type="hotp"), now=NOW).serial

@@ -70,9 +70,7 @@ def test_each_change_that_discards_is_confirmed_and_renews(
     assert json.loads(row.detail)["regenerated"] == 1
 
 
-def test_what_is_the_same_in_all_that_is_sealed_discards_nothing(
-    any_server: Instance, holder: tuple[User, Device]
-) -> None:
+def test_an_edit_without_sealed_changes_discards_nothing(any_server: Instance, holder: tuple[User, Device]) -> None:
     user, device = holder
     same = {"protection_level": "light", "days": "2", "help_text": "555 0100"}
     policies.add_policy(any_server, ROOT, OFFLINE, "Same", same, now=NOW)
@@ -117,7 +115,7 @@ def test_any_policy_becomes_the_default_of_its_kind(any_server: Instance, kind: 
     assert show_domain(any_server, ROOT, "Sales").policies[kind] == "Other"
 
 
-def test_who_may_not_change_policies_everywhere_chooses_no_default(any_server: Instance) -> None:
+def test_choosing_the_default_policy_needs_rights_over_all_domains(any_server: Instance) -> None:
     add_domain(any_server, ROOT, "Sales", now=NOW)
     _, actor = an_administrator(any_server, ("domain administrator", "Sales"))
     assert isinstance(actor, Actor)

@@ -196,7 +196,7 @@ def test_an_edit_that_tightens_nothing_sealed_discards_nothing(
         {"require_hardware_store": "on"},
     ],
 )
-def test_an_edit_that_tightens_asks_first_and_says_how_many(
+def test_a_tightening_edit_asks_first_and_counts_devices(
     server: Instance, holder: tuple[User, Device], edit: dict[str, str]
 ) -> None:
     user, device = holder
@@ -220,12 +220,12 @@ def test_a_lower_limit_asks_first_and_renews_nothing(server: Instance, holder: t
     assert device.sync_of(user, NOW).generation == before
 
 
-def test_an_edit_that_nobody_s_data_depend_on_asks_nothing(server: Instance) -> None:
+def test_an_edit_without_affected_data_asks_nothing(server: Instance) -> None:
     done = set_fields(server, ROOT, PolicyKind.OFFLINE, DEFAULT_POLICY, {"enabled": "off"}, confirmed=False, now=NOW)
     assert (done.tightened, done.regenerated) == (("enabled",), 0)
 
 
-def test_a_weaker_level_is_sealed_anew_without_asking(server: Instance) -> None:
+def test_a_weaker_level_is_sealed_again_without_asking(server: Instance) -> None:
     edit_policy(server, {"protection_level": "balanced"})
     user = a_user(server, pin="4711")
     device = a_device(server)

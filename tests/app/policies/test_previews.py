@@ -36,7 +36,7 @@ def renewal(preview: Preview) -> Regeneration:
     return preview.renewal
 
 
-def test_what_tightens_is_counted(server: Instance) -> None:
+def test_the_effects_of_a_tightening_edit_are_counted(server: Instance) -> None:
     preview = edited(server, days="1", minimum_passcode_length="12")
     assert (preview.tightened, preview.discards) == (("minimum_passcode_length",), True)
     found = renewal(preview)
@@ -67,7 +67,7 @@ def test_an_edit_that_loosens_discards_nothing(server: Instance) -> None:
     assert (level.discards, renewal(level).holders) == (False, 1)
 
 
-def test_an_assignment_and_a_removal_are_told_too(server: Instance) -> None:
+def test_assignments_and_removals_have_previews(server: Instance) -> None:
     policies.add_policy(server, ROOT, OFFLINE, "Strict", {"protection_level": "strong"}, now=NOW)
     preview = preview_assignment(server, ROOT, OFFLINE, "Strict", "Sales", now=NOW)
     assert ("protection_level" in preview.tightened, renewal(preview).holders) == (True, 1)

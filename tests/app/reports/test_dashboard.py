@@ -39,7 +39,7 @@ def seen(server: Instance, login: str, actor: Actor = ROOT, now: int = NOW) -> D
     return show_dashboard(server, actor, login, now=now)
 
 
-def test_what_works_and_until_when(any_server: Instance) -> None:
+def test_the_dashboard_lists_working_ways_with_their_expiry(any_server: Instance) -> None:
     user = a_user(any_server, pin=PIN)
     a_filled_device(any_server, user, "laptop")
     found = seen(any_server, user.login)
@@ -61,7 +61,7 @@ def test_what_works_and_until_when(any_server: Instance) -> None:
     }
 
 
-def test_the_reason_of_each_refusal_stands_in_what_happened_last(any_server: Instance) -> None:
+def test_recent_activity_has_the_reason_of_each_refusal(any_server: Instance) -> None:
     user = a_user(any_server, pin=PIN)
     for second in range(5):
         denied(submit(any_server, user, NOW + second, user.wrong(NOW)))
@@ -78,7 +78,7 @@ def test_the_reason_of_each_refusal_stands_in_what_happened_last(any_server: Ins
     assert [row.result for row in earlier] == [Reason.WRONG_PASSCODE] * 2
 
 
-def test_what_keeps_data_from_a_device_is_said(server: Instance) -> None:
+def test_obstacles_to_offline_data_are_named(server: Instance) -> None:
     user = a_user(server, pin=PIN)
     a_filled_device(server, user)
     tokens.set_lost(server, ROOT, user.serial, lost=True, now=NOW)
@@ -94,7 +94,7 @@ def test_what_keeps_data_from_a_device_is_said(server: Instance) -> None:
 
 
 @pytest.mark.parametrize("what", ["no PIN", "disabled user", "policy"])
-def test_all_pages_say_the_same_of_what_a_device_holds_until_its_next_contact(server: Instance, what: str) -> None:
+def test_all_pages_agree_on_data_held_until_the_next_contact(server: Instance, what: str) -> None:
     user = a_user(server, pin=PIN)
     a_filled_device(server, user, "laptop")
     match what:
@@ -122,7 +122,7 @@ def test_all_pages_say_the_same_of_what_a_device_holds_until_its_next_contact(se
     assert row.assessment.passing is (what == "policy")
 
 
-def test_what_stays_ends_at_no_contact(server: Instance) -> None:
+def test_permanent_data_end_at_no_contact(server: Instance) -> None:
     user = a_user(server, pin=PIN)
     a_filled_device(server, user)
     (device,), (row,) = seen(server, user.login).devices, readiness(server, ROOT, now=NOW)
@@ -151,7 +151,7 @@ def test_a_token_whose_pin_is_to_be_chosen_works(server: Instance) -> None:
     assert (token.pin_set, token.pin_asked, token.refused) == (False, True, None)
 
 
-def test_what_happened_holds_no_alarm_and_no_session() -> None:
+def test_recent_activity_has_no_alarm_and_no_session() -> None:
     kinds = {action.partition(".")[0] for action in ACTIVITY}
     assert kinds >= {"sign-in", "account", "user", "token", "emergency", "approval", "device"}
     assert not kinds & {"alarm", "alarms", "session", "unit"}
@@ -180,7 +180,7 @@ def test_s63_a_device_elsewhere_has_no_name_there(server: Instance) -> None:
     assert "topsecret" not in repr(found)
 
 
-def test_who_may_not_look_at_tokens_sees_none(server: Instance) -> None:
+def test_tokens_are_listed_only_with_the_permission(server: Instance) -> None:
     user = a_user(server, pin=PIN)
     a_filled_device(server, user)
     reader = Actor("user:x", (Grant(frozenset({Permission.USER_VIEW}), None),))

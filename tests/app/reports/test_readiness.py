@@ -24,9 +24,7 @@ def test_a_user_counts_once_by_the_best_device(server: Instance) -> None:
     assert counts.after is None
 
 
-def test_it_goes_on_where_it_was_and_begins_anew_after_a_while(
-    server: Instance, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_count_continues_and_restarts_after_a_while(server: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readiness_counts, "_BATCH", 2)
     for name in ("alice", "bob", "carol"):
         a_user(server, name)

@@ -98,7 +98,7 @@ def test_the_forecast_names_now_and_this_week(server: Instance) -> None:
     assert later["sparse"].why == Obstacle.NOT_DOWNLOADED
 
 
-def test_a_gap_ends_what_is_held(any_server: Instance) -> None:
+def test_a_gap_ends_the_held_days(any_server: Instance) -> None:
     user = a_user(any_server, pin=PIN)
     device, tomorrow = a_filled_device(any_server, user), MIDNIGHT // DAY
     confirm_days(any_server, device, user, range(tomorrow, tomorrow + 1))
@@ -129,7 +129,7 @@ def test_what_is_wrong_is_said(server: Instance) -> None:
     assert tally.obstacles == {"token-lost": 1, "token-disabled": 1, "account-closed": 1}
 
 
-def test_who_is_locked_is_left_with_a_code_once_the_device_knows(server: Instance) -> None:
+def test_a_locked_user_has_only_a_code_once_the_device_knows(server: Instance) -> None:
     user = a_user(server, pin=PIN)
     device = a_full_device(server, user)
     for failure in range(5):
@@ -158,7 +158,7 @@ def test_the_end_of_an_account_is_the_end_of_its_days(server: Instance) -> None:
     assert row_of(server, user).assessment.data_until == MIDNIGHT + 100
 
 
-def test_the_report_says_what_why_says(server: Instance) -> None:
+def test_the_report_agrees_with_the_explanation(server: Instance) -> None:
     people = [a_user(server, pin=PIN), a_user(server, pin=PIN), a_user(server)]
     for user in people[:2]:
         a_filled_device(server, user)

@@ -98,7 +98,7 @@ def test_users_by_state_and_domain(any_server: Instance) -> None:
     assert logins(any_server, "user", domain="Support", state="enabled") == ["user-Support"]
 
 
-def test_what_changes_is_found_as_it_is(any_server: Instance) -> None:
+def test_a_search_finds_current_values(any_server: Instance) -> None:
     add_people(any_server)
     users.edit_user(
         any_server, ROOT, "anna.meier", users.UserEdit(name="Anna Huber", mail="huber@example.org"), now=NOW
@@ -110,7 +110,7 @@ def test_what_changes_is_found_as_it_is(any_server: Instance) -> None:
     assert logins(any_server, "bjorn") == []
 
 
-def test_tokens_are_found_by_serial_and_by_who_has_them(any_server: Instance) -> None:
+def test_tokens_are_found_by_serial_and_by_owner(any_server: Instance) -> None:
     anna, bert = a_user(any_server, "anna"), a_user(any_server, "bert")
     import_tokens(
         any_server, ROOT, b"serial,type,seed\nXY-1,totp,3132333435363738393031323334353637383930\n", None, now=NOW
@@ -160,7 +160,7 @@ def test_devices_of_one_name_go_page_by_page(any_server: Instance) -> None:
     assert len(found) == len(set(found)) == 5
 
 
-def test_s63_a_search_finds_only_what_is_in_scope(any_server: Instance) -> None:
+def test_s63_a_search_finds_only_objects_in_scope(any_server: Instance) -> None:
     add_tree(any_server)
     for domain in (TOP_DOMAIN, "Sales", "Bern", "Support"):
         a_user(any_server, f"user-{domain}", domain=domain)
@@ -179,7 +179,7 @@ def test_s63_a_search_finds_only_what_is_in_scope(any_server: Instance) -> None:
     assert not box.tokens
 
 
-def test_s63_a_place_to_go_on_from_tells_nothing_of_who_is_elsewhere(any_server: Instance) -> None:
+def test_s63_a_page_start_reveals_no_users_out_of_scope(any_server: Instance) -> None:
     """A list in another order looks its start up by id. Out of scope, that would reveal the name."""
     add_tree(any_server)
     for number, (domain, name) in enumerate((("Sales", "Anna"), ("Support", "Ben"), ("Bern", "Zoe"))):
@@ -197,7 +197,7 @@ def test_s63_a_place_to_go_on_from_tells_nothing_of_who_is_elsewhere(any_server:
         assert [each.serial for each in search_tokens(any_server, actor, by_end, after=after, now=NOW)] == ["T0", "T2"]
 
 
-def test_s63_nobody_finds_by_what_they_may_not_see(server: Instance) -> None:
+def test_s63_a_search_does_not_use_hidden_fields(server: Instance) -> None:
     add_people(server)
     token = tokens.add_token(server, ROOT, "anna.meier", tokens.NewToken(), now=NOW)
     roles.add_role(server, ROOT, "tokens only", [Permission.TOKEN_VIEW], now=NOW)
@@ -223,7 +223,7 @@ def test_one_box_finds_all_kinds(any_server: Instance) -> None:
     assert find(any_server, ROOT, "  ", now=NOW) == Found()
 
 
-def test_what_cannot_be_asked_for_is_said(server: Instance) -> None:
+def test_an_impossible_search_is_refused_with_a_reason(server: Instance) -> None:
     domains.add_domain(server, ROOT, "Sales", now=NOW)
     for wrong in (UserSearch(state="lost"), UserSearch("x" * 201), UserSearch(order="mail"), UserSearch(order="-")):
         with pytest.raises(BadInput):

@@ -43,7 +43,7 @@ def lines_of(
     return {line.rule: line for line in found if line.side is side}
 
 
-def test_a_user_who_is_all_right(any_server: Instance) -> None:
+def test_a_user_without_obstacles(any_server: Instance) -> None:
     user = a_user(any_server, pin="4711abcd")
     a_filled_device(any_server, user, "laptop")
     said = explain(any_server, ROOT, user.login, now=NOW)
@@ -139,7 +139,7 @@ def test_temporary_access(server: Instance) -> None:
     assert repr(given) not in repr(online)
 
 
-def test_what_a_policy_forbids_is_said_with_its_source(server: Instance) -> None:
+def test_a_policy_s_obstacle_names_its_source(server: Instance) -> None:
     user = a_user(server, pin="4711abcd")
     a_filled_device(server, user)
     edit_policy(server, {"enabled": "off", "server_down": "off"})
@@ -183,7 +183,7 @@ def test_s63_a_device_elsewhere_has_no_name(server: Instance) -> None:
         explain(server, elsewhere, user.login, now=NOW)
 
 
-def test_what_mends_it_offline_is_a_deed_too(server: Instance) -> None:
+def test_every_offline_remedy_is_an_offered_action(server: Instance) -> None:
     """Pages have no commands: they go by the deed and by whom it is done to."""
     user = a_user(server, pin="4711abcd")
     device = a_filled_device(server, user, "laptop")

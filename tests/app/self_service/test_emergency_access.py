@@ -115,7 +115,7 @@ def test_a_set_of_codes_takes_the_place_of_the_token_until_it_turns_up(server: I
     assert isinstance(submit(server, alice, LATER + 30, second), Denied)
 
 
-def test_a_user_ends_what_the_user_gave_and_nothing_else(server: Instance, alice: User) -> None:
+def test_users_end_only_access_that_they_gave(server: Instance, alice: User) -> None:
     session = held(server, signed_in(server, a_passkey(server, alice)), LATER)
     with pytest.raises(NotFound):
         own_emergency.end(server, session, alice.serial, now=LATER)
@@ -182,9 +182,7 @@ REFUSED: dict[str, tuple[Callable[[Instance, User], Session], str]] = {
 
 
 @pytest.mark.parametrize("how", REFUSED, ids=dashed)
-def test_s05_nobody_makes_codes_with_less_than_two_factors_of_another_kind(
-    server: Instance, alice: User, how: str
-) -> None:
+def test_s05_making_codes_needs_two_other_factors(server: Instance, alice: User, how: str) -> None:
     arrange, words = REFUSED[how]
     session = arrange(server, alice)
     with pytest.raises(NotAllowed, match=words):
@@ -242,7 +240,7 @@ ENDS: dict[str, Callable[[Instance, User, User, Authenticator], object]] = {
 
 
 @pytest.mark.parametrize("how", ENDS, ids=dashed)
-def test_s05_codes_end_with_what_may_have_made_them(server: Instance, alice: User, how: str) -> None:
+def test_s05_codes_end_with_the_factor_that_made_them(server: Instance, alice: User, how: str) -> None:
     other = a_token(server, "alice", alice.account_id, pin="93kd71")
     key = a_passkey(server, alice)
     opened = signed_in(server, key)
@@ -279,7 +277,7 @@ def test_s05_neither_one_factor_nor_an_emergency_code_adds_a_passkey(server: Ins
     assert passkeys.list_passkeys(server, ROOT, "alice") == []
 
 
-def test_s05_who_is_given_a_role_signs_in_anew(any_server: Instance) -> None:
+def test_s05_a_new_role_holder_must_sign_in_again(any_server: Instance) -> None:
     """A session that began with one factor is not carried along."""
     user, bystander = a_user(any_server), a_user(any_server)
     before, other = a_session(any_server, user), a_session(any_server, bystander)
@@ -298,9 +296,7 @@ def test_s05_who_is_given_a_role_signs_in_anew(any_server: Instance) -> None:
     )
 
 
-def test_a_passkey_opens_self_service_to_who_holds_no_role_and_the_console_only_to_who_does(
-    server: Instance, alice: User
-) -> None:
+def test_a_passkey_opens_the_console_only_for_role_holders(server: Instance, alice: User) -> None:
     key = a_passkey(server, alice)
     assert isinstance(signed_in(server, key, administrators_too=False).outcome, Granted)
     console = open_session_with_passkey(
@@ -313,7 +309,7 @@ def test_a_passkey_opens_self_service_to_who_holds_no_role_and_the_console_only_
     assert denied(outside.outcome).reason is Reason.OUT_OF_SCOPE
 
 
-def test_s05_what_is_signed_for_self_service_opens_no_console(server: Instance, alice: User) -> None:
+def test_s05_a_passkey_answer_for_self_service_opens_no_console(server: Instance, alice: User) -> None:
     key = a_passkey(server, alice)
     roles.grant(server, ROOT, "auditor", HolderKind.USER, "alice", TOP_DOMAIN, now=LATER)
     answer = key.get(ask_to_sign_in(server, PLACE, BROWSER, LATER, user_passkeys.entrance()))

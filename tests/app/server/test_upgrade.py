@@ -190,7 +190,7 @@ def test_a_newer_database_is_refused(empty: Database) -> None:
         upgrade_database(empty, ROOT, NOW)
 
 
-def test_an_older_database_says_what_to_run(empty: Database) -> None:
+def test_an_older_database_names_the_upgrade_command(empty: Database) -> None:
     with empty.write() as connection:
         schema.upgrade_in(connection, FIRST)
     with pytest.raises(schema.SchemaError, match="run: sparekey upgrade"):

@@ -25,7 +25,7 @@ from tests.builders import NOW, ROOT, a_user, denied, granted, logged_events, su
 HERE = "192.0.2.7"
 
 
-def test_a_key_opens_its_door(any_server: Instance) -> None:
+def test_a_key_opens_its_own_interface(any_server: Instance) -> None:
     key = add_client(any_server, ROOT, "web", now=NOW)
     interface = find_client_interface(any_server, key, HERE, NOW)
     assert interface is not None
@@ -93,7 +93,7 @@ def test_a_client_asks_from_its_addresses_only(
 
 
 @pytest.mark.parametrize("addresses", ["nonsense", "192.0.2.256", "192.0.2.0/33", "*", "192.0.2.1;192.0.2.2"])
-def test_what_is_no_address_is_refused_in_words(server: Instance, addresses: str) -> None:
+def test_an_invalid_address_is_refused_with_a_reason(server: Instance, addresses: str) -> None:
     with pytest.raises(BadInput, match="not an address or network"):
         add_client(server, ROOT, "web", addresses=addresses, now=NOW)
 

@@ -124,7 +124,7 @@ def test_a_passkey_that_never_counts_works_again_and_again(server: Instance) -> 
         assert signed_in(server, key, LATER + at).token.reveal()
 
 
-def test_what_is_signed_is_good_once_for_two_minutes_and_for_this_browser(any_server: Instance) -> None:
+def test_a_passkey_answer_works_once_for_two_minutes_in_this_browser(any_server: Instance) -> None:
     key = a_passkey(any_server, a_chief(any_server))
     answer = key.get(ask_to_sign_in(any_server, PLACE, BROWSER, LATER))
 
@@ -139,7 +139,7 @@ def test_what_is_signed_is_good_once_for_two_minutes_and_for_this_browser(any_se
     assert refusal(sent(LATER + LIFETIME)) is Reason.NO_SUCH_CHALLENGE
 
 
-def test_what_was_asked_for_one_purpose_serves_no_other(server: Instance) -> None:
+def test_a_challenge_for_one_purpose_serves_no_other(server: Instance) -> None:
     chief = a_chief(server)
     key, session = a_passkey(server, chief), a_session(server, chief, LATER)
     other = key.get(ask_for_second_factor(server, PLACE, session, LATER))
@@ -153,7 +153,7 @@ def stored_challenges(server: Instance) -> list[str]:
         return list(connection.execute(select(passkey_challenge.c.id)).scalars())
 
 
-def test_s08_whoever_only_asks_makes_the_server_keep_nothing(any_server: Instance) -> None:
+def test_s08_asking_for_challenges_stores_nothing(any_server: Instance) -> None:
     """Anybody may ask, and as often as they like."""
     asked = {ask_to_sign_in(any_server, PLACE, BROWSER, NOW) for _ in range(20)}
     assert (len(asked), stored_challenges(any_server)) == (20, [])
@@ -161,7 +161,7 @@ def test_s08_whoever_only_asks_makes_the_server_keep_nothing(any_server: Instanc
     assert stored_challenges(any_server) == []
 
 
-def test_s01_what_was_signed_is_taken_once(any_server: Instance) -> None:
+def test_s01_a_passkey_answer_is_accepted_once(any_server: Instance) -> None:
     key = a_passkey(any_server, a_chief(any_server), counts=False)
     challenge = ask_to_sign_in(any_server, PLACE, BROWSER, LATER)
     answer = key.get(challenge)
@@ -173,7 +173,7 @@ def test_s01_what_was_signed_is_taken_once(any_server: Instance) -> None:
     assert len(stored_challenges(any_server)) == 1  # those that expired a day ago are gone
 
 
-def test_what_the_server_did_not_ask_is_not_believed(server: Instance) -> None:
+def test_an_answer_to_a_forged_challenge_is_refused(server: Instance) -> None:
     key = a_passkey(server, a_chief(server))
     asked = json.loads(ask_to_sign_in(server, PLACE, BROWSER, LATER))
     for challenge in ("", "AAAA", "A" * 54, asked["challenge"][:-2] + "AA"):
@@ -213,7 +213,7 @@ CLOSED: dict[str, tuple[Callable[[Instance, User], None], Reason]] = {
 
 
 @pytest.mark.parametrize("how", CLOSED)
-def test_s05_a_passkey_lets_nobody_in_whom_no_door_lets_in(any_server: Instance, how: str) -> None:
+def test_s05_a_passkey_does_not_admit_refused_users(any_server: Instance, how: str) -> None:
     chief = a_chief(any_server)
     key, (close, reason) = a_passkey(any_server, chief), CLOSED[how]
     close(any_server, chief)
@@ -256,7 +256,7 @@ def test_an_answer_for_another_host_is_refused(server: Instance) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "null", "x" * 20_000, '{"rawId":"AA","response":{}}', "\ud800"])
-def test_what_no_browser_sends_is_refused_like_the_rest(server: Instance, text: str) -> None:
+def test_malformed_passkey_answers_are_refused_alike(server: Instance, text: str) -> None:
     opened = open_session_with_passkey(server, ADDRESS, PLACE, BROWSER, text, NOW)
     assert refusal(opened) in (Reason.WRONG_PASSKEY, Reason.UNKNOWN_PASSKEY)
 
@@ -272,7 +272,7 @@ def test_a_passkey_whose_count_does_not_rise_is_refused_and_an_alarm(server: Ins
     assert signed_in(server, key).token.reveal()
 
 
-def test_wrong_answers_lock_nobody_and_a_right_one_forgives_nothing(server: Instance) -> None:
+def test_wrong_passkey_answers_lock_no_user_and_a_right_one_clears_no_failures(server: Instance) -> None:
     chief = a_chief(server)
     key = a_passkey(server, chief)
     for _ in range(4):
@@ -349,7 +349,7 @@ def test_a_passkey_without_user_verification_is_not_taken(server: Instance) -> N
         a_passkey(server, a_chief(server), verifies=False)
 
 
-def test_nobody_has_any_number_of_passkeys(server: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_passkeys_is_limited(server: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passkeys, "MOST_PASSKEYS", 1)
     chief = a_chief(server)
     a_passkey(server, chief)
@@ -357,7 +357,7 @@ def test_nobody_has_any_number_of_passkeys(server: Instance, monkeypatch: pytest
         a_passkey(server, chief, NOW + 30)
 
 
-def test_who_removes_a_passkey_stays_and_the_others_sessions_end(any_server: Instance) -> None:
+def test_removing_a_passkey_ends_all_other_sessions(any_server: Instance) -> None:
     chief = a_chief(any_server)
     key = a_passkey(any_server, chief)
     mine, thief = signed_in(any_server, key), signed_in(any_server, key)

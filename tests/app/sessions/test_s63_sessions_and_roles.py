@@ -66,7 +66,7 @@ def test_s63_a_sign_in_that_the_last_role_overtook_is_worth_nothing_later(server
     assert held(server, token) is None
 
 
-def test_who_gets_one_role_more_goes_on(server: Instance) -> None:
+def test_a_session_survives_an_additional_role(server: Instance) -> None:
     add_tree(server)
     alice, _ = an_administrator(server, (SUPER_ADMINISTRATOR, TOP_DOMAIN))
     session = held(server, token := a_session(server, alice))

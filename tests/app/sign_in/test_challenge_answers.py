@@ -70,7 +70,7 @@ def next_code(user: User, now: int = NOW) -> str:
 # A new PIN
 
 
-def test_a_cleared_pin_is_chosen_anew_by_its_user(any_server: Instance) -> None:
+def test_a_user_with_a_cleared_pin_chooses_a_new_one(any_server: Instance) -> None:
     user = a_user(any_server, pin=PIN)
     clear_pin(any_server, ROOT, user.serial, now=NOW)
     code = user.totp.code(user.step(NOW))
@@ -88,7 +88,7 @@ def test_a_cleared_pin_is_chosen_anew_by_its_user(any_server: Instance) -> None:
     assert (row.actor, '"by":"the user"' in row.detail) == (REST.actor, True)
 
 
-def test_s05_without_a_pin_the_tokencode_alone_lets_nobody_in(any_server: Instance) -> None:
+def test_s05_without_a_pin_the_tokencode_alone_is_not_enough(any_server: Instance) -> None:
     user = a_user(any_server, pin=PIN)
     clear_pin(any_server, ROOT, user.serial, now=NOW)
     for now in (NOW, NEXT):
@@ -134,7 +134,7 @@ def test_after_an_emergency_code_too_a_pin_that_has_to_be_changed_is_asked_for(
     assert isinstance(again, Denied if code_kind == "one-time" else Granted)
 
 
-def test_s01_a_one_time_code_is_used_up_by_the_question_for_a_pin(any_server: Instance) -> None:
+def test_s01_a_one_time_code_is_used_up_by_the_challenge_for_a_pin(any_server: Instance) -> None:
     user, code = _in_an_emergency(any_server, "one-time")
     set_pin(any_server, ROOT, user.serial, Secret("first777"), must_change=True, now=NOW)
     asked(begin(any_server, user, typed="first777" + code), ChallengeKind.NEW_PIN)
@@ -142,7 +142,7 @@ def test_s01_a_one_time_code_is_used_up_by_the_question_for_a_pin(any_server: In
 
 
 @pytest.mark.parametrize("code_kind", ["fixed", "offline"])
-def test_s05_what_was_withdrawn_while_a_question_was_open_sets_no_pin(any_server: Instance, code_kind: str) -> None:
+def test_s05_access_withdrawn_during_a_challenge_sets_no_pin(any_server: Instance, code_kind: str) -> None:
     user, code = _in_an_emergency(any_server, code_kind)
     set_pin(any_server, ROOT, user.serial, Secret("first777"), must_change=True, now=NOW)
     second = reply(any_server, user, begin(any_server, user, typed="first777" + code), NEW_PIN)
@@ -155,7 +155,7 @@ def test_s05_what_was_withdrawn_while_a_question_was_open_sets_no_pin(any_server
     assert token_row(any_server, user.serial).pin_must_change is True
 
 
-def test_s05_nor_if_the_access_ended_by_itself(any_server: Instance) -> None:
+def test_s05_expired_access_ends_its_challenge(any_server: Instance) -> None:
     user = a_user(any_server, pin=PIN)
     given = give_fixed(any_server, ROOT, user.serial, Terms(until=NOW + 60), CALLED_BACK, now=NOW)
     set_pin(any_server, ROOT, user.serial, Secret("first777"), must_change=True, now=NOW)
@@ -167,7 +167,9 @@ def test_s05_nor_if_the_access_ended_by_itself(any_server: Instance) -> None:
 
 
 @pytest.mark.parametrize("code_kind", ["fixed", "one-time"])
-def test_s05_nor_if_it_was_withdrawn_and_given_anew(any_server: Instance, code_kind: str) -> None:
+def test_s05_withdrawn_access_that_is_given_again_does_not_revive_a_challenge(
+    any_server: Instance, code_kind: str
+) -> None:
     """An impostor was noticed, and then the user is helped: what the impostor was asked does not go on."""
     user, code = _in_an_emergency(any_server, code_kind)
     set_pin(any_server, ROOT, user.serial, Secret("first777"), must_change=True, now=NOW)
@@ -179,7 +181,7 @@ def test_s05_nor_if_it_was_withdrawn_and_given_anew(any_server: Instance, code_k
 
 
 @pytest.mark.parametrize("how", ["lost", "disabled"])
-def test_s05_a_token_that_was_away_for_a_moment_is_asked_anew(any_server: Instance, how: str) -> None:
+def test_s05_a_token_that_was_briefly_disabled_begins_a_new_challenge(any_server: Instance, how: str) -> None:
     user = a_suspicious_user(any_server)
     challenge = begin(any_server, user)
     for away in (True, False):
@@ -212,7 +214,7 @@ def test_two_pins_that_differ_change_nothing(server: Instance) -> None:
     assert token_row(server, user.serial).pin_sealed == before
 
 
-def test_s01_a_right_passcode_is_used_up_by_the_question_for_a_pin(any_server: Instance) -> None:
+def test_s01_a_right_passcode_is_used_up_by_the_challenge_for_a_pin(any_server: Instance) -> None:
     user = a_user(any_server, with_pin=True)
     code = Secret(user.totp.code(user.step(NOW)))
     begin(any_server, user, typed=code.reveal())
@@ -256,7 +258,7 @@ def test_s06_a_wrong_next_tokencode_counts_and_locks_at_the_limit(any_server: In
     assert reason(submit(any_server, user, NEXT)) is Reason.LOCKED
 
 
-def test_s06_failures_elsewhere_go_on_counting_through_a_question(any_server: Instance) -> None:
+def test_s06_failures_elsewhere_count_during_a_challenge(any_server: Instance) -> None:
     user = a_suspicious_user(any_server)
     challenge = begin(any_server, user)
     for _ in range(2):
@@ -320,7 +322,7 @@ def test_an_event_token_far_ahead_moves_only_with_the_second_code(any_server: In
 # Who answers, when, and once
 
 
-def test_s01_a_question_is_answered_once(any_server: Instance) -> None:
+def test_s01_a_challenge_is_answered_once(any_server: Instance) -> None:
     user = a_suspicious_user(any_server)
     challenge = begin(any_server, user)
     granted(reply(any_server, user, challenge, next_code(user), NEXT).outcome)
@@ -328,14 +330,14 @@ def test_s01_a_question_is_answered_once(any_server: Instance) -> None:
     assert failures(any_server, user) == 0
 
 
-def test_s01_two_questions_about_one_tokencode_lead_to_one_success(any_server: Instance) -> None:
+def test_s01_two_challenges_for_one_tokencode_lead_to_one_success(any_server: Instance) -> None:
     user = a_suspicious_user(any_server)
     first, second = begin(any_server, user), begin(any_server, user)
     granted(reply(any_server, user, first, next_code(user), NEXT).outcome)
     assert reason(reply(any_server, user, second, next_code(user), NEXT).outcome) is Reason.ALREADY_USED
 
 
-def test_a_question_lasts_two_minutes(any_server: Instance) -> None:
+def test_a_challenge_lasts_two_minutes(any_server: Instance) -> None:
     for wait, gone in ((LIFETIME - 1, False), (LIFETIME, True)):
         user = a_user(any_server, with_pin=True)
         challenge = begin(any_server, user, typed=user.totp.code(user.step(NOW)))
@@ -343,7 +345,7 @@ def test_a_question_lasts_two_minutes(any_server: Instance) -> None:
         assert (outcome == Denied(Reason.NO_SUCH_CHALLENGE)) is gone
 
 
-def test_expired_questions_of_a_user_go_with_their_next_one(server: Instance) -> None:
+def test_expired_challenges_of_a_user_are_deleted_with_the_next_one(server: Instance) -> None:
     user = a_suspicious_user(server)
     begin(server, user)
     begin(server, user, NOW + LIFETIME)
@@ -354,7 +356,7 @@ def test_expired_questions_of_a_user_go_with_their_next_one(server: Instance) ->
 @pytest.mark.parametrize(
     "interface", [SignInInterface("client:other"), SignInInterface("device:other", "other"), SignInInterface("os:root")]
 )
-def test_only_the_door_that_asked_may_answer(server: Instance, interface: SignInInterface) -> None:
+def test_a_challenge_is_answered_at_its_own_interface_only(server: Instance, interface: SignInInterface) -> None:
     user = a_suspicious_user(server)
     challenge = begin(server, user)
     stranger = reply(server, user, challenge, next_code(user), NEXT, interface=interface)
@@ -362,14 +364,14 @@ def test_only_the_door_that_asked_may_answer(server: Instance, interface: SignIn
     granted(reply(server, user, challenge, next_code(user), NEXT).outcome)  # and it is still there
 
 
-def test_a_question_is_about_one_user(server: Instance) -> None:
+def test_a_challenge_belongs_to_one_user(server: Instance) -> None:
     user, other = a_suspicious_user(server), a_suspicious_user(server)
     challenge = begin(server, user)
     assert reason(reply(server, other, challenge, next_code(other), NEXT).outcome) is Reason.NO_SUCH_CHALLENGE
     assert failures(server, other) == 3
 
 
-def test_what_names_no_question_is_refused_and_counts_for_nothing(server: Instance) -> None:
+def test_an_answer_to_an_unknown_challenge_is_refused_and_not_counted(server: Instance) -> None:
     user = a_suspicious_user(server)
     for name in ("", "0" * 32, "\ud800", "x" * 5_000, str(name_of(begin(server, user)))):
         verdict = replace(begin(server, user), reply_to=Secret(name))
@@ -380,7 +382,7 @@ def test_what_names_no_question_is_refused_and_counts_for_nothing(server: Instan
 # What changes in between
 
 
-def test_whatever_changes_the_token_ends_its_questions(any_server: Instance) -> None:
+def test_changes_of_a_token_end_its_challenges(any_server: Instance) -> None:
     stock = a_stocked_token(any_server)
     changes: dict[str, Callable[[User], object]] = {
         "PIN set": lambda user: set_pin(any_server, ROOT, user.serial, Secret(NEW_PIN), now=NOW),
@@ -414,7 +416,7 @@ def test_s05_a_token_that_cannot_be_used_is_asked_nothing(any_server: Instance) 
         assert connection.execute(tables.sign_in_challenge.select()).all() == []
 
 
-def test_who_is_disabled_in_between_is_refused_and_the_question_is_gone(any_server: Instance) -> None:
+def test_disabling_a_user_ends_their_challenge(any_server: Instance) -> None:
     user = a_suspicious_user(any_server)
     challenge = begin(any_server, user)
     set_user_enabled(any_server, ROOT, user.login, enabled=False, now=NOW)

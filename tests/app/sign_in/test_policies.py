@@ -70,7 +70,7 @@ def test_s06_the_limit_is_that_of_the_users_domain(sales: Instance) -> None:
     granted(submit(sales, outside, NOW))
 
 
-def test_s06_all_doors_and_methods_count_together_under_it(sales: Instance) -> None:
+def test_s06_all_interfaces_and_methods_count_together(sales: Instance) -> None:
     edit(sales, LOCKOUT, {"most_failures": "4"})
     user = a_user(sales, pin=PIN, domain="Sales")
     device = a_device(sales)
@@ -104,7 +104,7 @@ def test_a_lock_ends_after_the_time_of_the_domain(sales: Instance) -> None:
     assert (account_row(sales, user.login).failures, locked(sales, user)) == (0, False)
 
 
-def test_after_a_lock_that_ended_counting_begins_anew(sales: Instance) -> None:
+def test_counting_restarts_after_a_lock_has_ended(sales: Instance) -> None:
     edit(sales, LOCKOUT, {"most_failures": "2", "unlock_after_minutes": "10"})
     user = a_user(sales, domain="Sales")
     fails(sales, user, 2)
@@ -122,7 +122,7 @@ def test_without_such_a_time_a_lock_never_ends(sales: Instance) -> None:
     assert denied(submit(sales, user, NOW + 3650 * DAY)).reason is Reason.LOCKED
 
 
-def test_who_moves_gets_the_other_policies_at_once(sales: Instance) -> None:
+def test_a_moved_user_gets_the_new_policies_at_once(sales: Instance) -> None:
     edit(sales, LOCKOUT, {"most_failures": "3"})
     user = a_user(sales)
     fails(sales, user, 2)
@@ -131,7 +131,7 @@ def test_who_moves_gets_the_other_policies_at_once(sales: Instance) -> None:
     assert locked(sales, user)
 
 
-def test_the_next_tokencode_is_asked_for_when_the_domain_says_so(sales: Instance) -> None:
+def test_the_domain_s_policy_decides_when_the_next_tokencode_is_required(sales: Instance) -> None:
     edit(sales, TOKEN, {"next_tokencode_after": "1"})
     inside, outside = a_user(sales, domain="Sales"), a_user(sales)
     for user in (inside, outside):
@@ -149,7 +149,7 @@ def test_s04_the_window_is_that_of_the_domain(sales: Instance, window: int) -> N
         assert isinstance(submit(sales, user, NOW, ahead=30 * steps), Granted) is (abs(steps) <= window)
 
 
-def test_a_pin_is_what_the_domain_says(sales: Instance) -> None:
+def test_a_pin_follows_the_domain_s_policy(sales: Instance) -> None:
     edit(sales, TOKEN, {"pin_minimum": "6", "blocked_words": "summer24"})
     inside, outside = a_user(sales, with_pin=True, domain="Sales"), a_user(sales, with_pin=True)
     for pin in ("47ab", "Summer24"):
@@ -166,7 +166,7 @@ def test_a_pin_that_is_too_old_in_the_domain_is_renewed(sales: Instance) -> None
     granted(submit(sales, outside, later))
 
 
-def test_a_double_click_is_counted_once_whatever_the_policy(sales: Instance) -> None:
+def test_a_double_click_is_counted_once_under_any_policy(sales: Instance) -> None:
     edit(sales, LOCKOUT, {"most_failures": "2"})
     user = a_user(sales, domain="Sales")
     typed = user.typed(NOW)

@@ -35,7 +35,7 @@ from tests.builders import (
 )
 
 
-def test_a_success_uses_up_its_step_and_is_on_record(any_server: Instance) -> None:
+def test_a_success_uses_up_its_step_and_is_logged(any_server: Instance) -> None:
     user = a_user(any_server, pin=PIN)
     outcome = granted(submit(any_server, user, NOW))
     assert (outcome.method, outcome.token_id, outcome.step) == (Method.TOKENCODE, user.token_id, user.step(NOW))
@@ -50,7 +50,7 @@ def test_a_success_uses_up_its_step_and_is_on_record(any_server: Instance) -> No
     assert json.loads(row.detail) == {"method": "tokencode", "step": user.step(NOW)}
 
 
-def test_each_refusal_is_on_record_with_its_reason_and_without_what_was_typed(any_server: Instance) -> None:
+def test_each_refusal_is_logged_with_its_reason_and_without_typed_text(any_server: Instance) -> None:
     user = a_user(any_server)
     submit(any_server, user, NOW, Secret("31337-secret"))
     submit(any_server, user, NOW, user.wrong(NOW))
@@ -64,7 +64,7 @@ def test_each_refusal_is_on_record_with_its_reason_and_without_what_was_typed(an
     assert "nobody-of-that-name" not in everything
 
 
-def test_five_wrong_passcodes_lock_and_the_lock_is_on_record_once(any_server: Instance) -> None:
+def test_five_wrong_passcodes_lock_and_the_lock_is_logged_once(any_server: Instance) -> None:
     user = a_user(any_server)
     for _ in range(7):
         submit(any_server, user, NOW, user.wrong(NOW))
@@ -75,7 +75,7 @@ def test_five_wrong_passcodes_lock_and_the_lock_is_on_record_once(any_server: In
     assert token_row(any_server, user.serial).last_step == 0
 
 
-def test_what_was_misread_or_is_no_passcode_counts_as_no_failure(server: Instance) -> None:
+def test_misread_codes_and_impossible_passcodes_are_not_counted(server: Instance) -> None:
     user = a_user(server)
     for text in ("hello", "", "00000-00000-00000", "12345"):
         assert isinstance(submit(server, user, NOW, Secret(text)), Denied)
@@ -100,7 +100,7 @@ def test_a_right_pin_with_a_wrong_code_does_not_reset_the_count(server: Instance
 @pytest.mark.parametrize(
     "login", ["", "a\x00b", "\ud800", "x" * 10_000, "alice\n", "' OR 1=1 --", "älice", "\u202ealice"]
 )
-def test_a_login_that_cannot_be_one_is_nobody_on_any_database(any_server: Instance, login: str) -> None:
+def test_an_impossible_login_is_unknown_on_every_database(any_server: Instance, login: str) -> None:
     outcome = sign_in(any_server, REST, login, Secret("123456"), NOW).outcome
     assert denied(outcome).reason is Reason.UNKNOWN_USER
 
@@ -111,7 +111,7 @@ def test_login_names_are_compared_exactly(any_server: Instance) -> None:
     granted(submit(any_server, user, NOW))
 
 
-def test_a_user_outside_the_scope_does_not_exist_for_the_door_and_is_not_counted(any_server: Instance) -> None:
+def test_a_user_outside_the_interface_s_scope_is_unknown_and_not_counted(any_server: Instance) -> None:
     add_domain(any_server, ROOT, "Branch", now=NOW)
     add_domain(any_server, ROOT, "Office", "Branch", now=NOW)
     with any_server.database.read() as connection:
@@ -197,7 +197,7 @@ def test_s05_nothing_weaker_takes_the_place_of_a_token(server: Instance) -> None
             assert isinstance(submit(server, user, NOW, Secret(text)), Denied), change
 
 
-def test_a_device_is_a_door_like_any_other(any_server: Instance) -> None:
+def test_a_device_is_an_interface_like_any_other(any_server: Instance) -> None:
     user, device = a_user(any_server), a_device(any_server)
     granted(device.sign_in(user, NOW).outcome)
     assert denied(submit(any_server, user, NOW)).reason is Reason.ALREADY_USED

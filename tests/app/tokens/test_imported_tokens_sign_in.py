@@ -48,7 +48,7 @@ def test_a_token_that_stoken_issued_signs_in(digits: int, interval: int, tmp_pat
 
 @pytest.mark.services
 @pytest.mark.parametrize("make", [csv_file, pskc_file])
-def test_a_token_from_a_file_shows_what_oathtool_shows(make: Callable[..., bytes], server: Instance) -> None:
+def test_an_imported_token_agrees_with_oathtool(make: Callable[..., bytes], server: Instance) -> None:
     (made,) = tokens(1)
     a_token_of(server, make([made]), made.serial)
     for at in (NOW, NOW + 60):

@@ -85,7 +85,7 @@ def test_each_type_has_its_numbers(any_server: Instance) -> None:
     }
 
 
-def test_what_is_refused_is_reported_in_order_and_the_rest_is_imported(server: Instance) -> None:
+def test_refused_rows_are_reported_in_order_and_the_rest_imported(server: Instance) -> None:
     imported(server, f"serial,type,seed\nOLD,totp,{SEED}\n")
     lines = ["A1,totp,{0}", "A2,totp,no seed", "OLD,totp,{0}", "A1,totp,{0}", "A3,hotp,{0}", "A 4,totp,{0}"]
     report = imported(server, "serial,type,seed\n" + "\n".join(lines).format(SEED) + "\n")
@@ -99,7 +99,7 @@ def test_what_is_refused_is_reported_in_order_and_the_rest_is_imported(server: I
     assert count_of(server) == 3
 
 
-def test_the_import_and_each_of_its_tokens_are_on_record(server: Instance) -> None:
+def test_an_import_and_each_of_its_tokens_are_logged(server: Instance) -> None:
     imported(server, csv_file(tokens(3)) + b"bad,totp,x,\n")
     added = logged_events(server, Action.TOKEN_ADDED)
     assert [row.token_id for row in added] == [token_row(server, each.serial).id for each in tokens(3)]
@@ -108,7 +108,7 @@ def test_the_import_and_each_of_its_tokens_are_on_record(server: Instance) -> No
     assert summary.detail == f'{{"added":3,"domain":"{TOP_DOMAIN}","kind":"csv","refused":1}}'
 
 
-def test_a_dry_run_says_the_same_and_does_nothing(server: Instance) -> None:
+def test_a_dry_run_reports_the_same_and_changes_nothing(server: Instance) -> None:
     data = csv_file(tokens(3)) + b"bad,totp,x,\n"
     imported(server, csv_file(tokens(1)))
     before = logged_events(server, Action.TOKEN_ADDED, Action.TOKEN_IMPORTED)
@@ -147,7 +147,7 @@ def test_tokens_belong_to_the_domain_that_was_named(server: Instance) -> None:
 
 
 @pytest.mark.parametrize("permission", [Permission.TOKEN_IMPORT, Permission.TOKEN_VIEW])
-def test_who_may_import_may_do_so_in_their_domains_only(permission: Permission, server: Instance) -> None:
+def test_importing_is_limited_to_the_actor_s_domains(permission: Permission, server: Instance) -> None:
     add_domain(server, ROOT, "Sales", now=NOW)
     with server.database.read() as connection:
         sales = domains.find_domain(connection, "Sales")

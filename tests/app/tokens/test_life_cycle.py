@@ -63,7 +63,7 @@ def reason(server: Instance, user: User, now: int, typed: Secret[str] | None = N
 # Assign
 
 
-def test_an_imported_token_works_for_whom_it_is_assigned_to(any_server: Instance) -> None:
+def test_an_imported_token_works_for_its_new_owner(any_server: Instance) -> None:
     token = a_stocked_token(any_server, pin=False)
     add_user(any_server, ROOT, "alice", "SystemDomain", now=NOW)
     assert show_token(any_server, ROOT, token.serial).enabled is False
@@ -92,7 +92,7 @@ def test_it_can_be_assigned_and_stay_disabled(server: Instance) -> None:
     assert reason(server, owner_of(server, "alice", token), NOW) is Reason.TOKEN_DISABLED
 
 
-def test_what_cannot_be_assigned_is_not(server: Instance) -> None:
+def test_an_impossible_assignment_is_refused(server: Instance) -> None:
     user, lost, expired = a_user(server), a_stocked_token(server), a_stocked_token(server)
     set_lost(server, ROOT, lost.serial, lost=True, now=NOW)
     expired_id = token_row(server, expired.serial).id
@@ -138,7 +138,7 @@ def test_a_user_has_a_few_tokens_and_signs_in_with_each(server: Instance) -> Non
 # Unassign
 
 
-def test_a_token_that_was_taken_away_is_nothing_for_anybody(any_server: Instance) -> None:
+def test_an_unassigned_token_signs_no_user_in(any_server: Instance) -> None:
     user = a_user(any_server, pin=PIN)
     granted(submit(any_server, user, NOW))
     assert unassign(any_server, ROOT, user.serial, now=NOW) == user.login
@@ -168,7 +168,7 @@ def test_it_stays_in_the_domain_of_its_user(server: Instance) -> None:
     assert show_token(server, ROOT, user.serial).domain == "Sales"
 
 
-def test_devices_give_up_what_they_hold_of_it(any_server: Instance) -> None:
+def test_devices_erase_units_of_an_unassigned_token(any_server: Instance) -> None:
     user = a_user(any_server, pin=PIN)
     device = a_filled_device(any_server, user)
     unassign(any_server, ROOT, user.serial, now=NOW)
@@ -282,7 +282,7 @@ def test_a_lost_token_is_replaced_and_stays_lost(server: Instance) -> None:
 # Remove
 
 
-def test_a_token_that_nobody_has_is_removed_with_everything_of_it(any_server: Instance) -> None:
+def test_an_unassigned_token_is_removed_completely(any_server: Instance) -> None:
     user = a_user(any_server, pin=PIN)
     device = a_filled_device(any_server, user)
     shown_code(any_server, user)
@@ -364,7 +364,7 @@ def test_a_token_that_cannot_be_is_not_made(server: Instance, wish: NewToken) ->
         add_token(server, ROOT, a_user(server).login, wish, now=NOW)
 
 
-def test_everything_is_told_of_a_token_but_its_secrets(server: Instance) -> None:
+def test_a_token_is_shown_in_full_without_its_secrets(server: Instance) -> None:
     user = a_user(server, pin=PIN)
     device = a_filled_device(server, user, "laptop")
     set_pin(server, ROOT, user.serial, Secret(NEW_PIN), must_change=True, now=NEXT)
@@ -378,7 +378,7 @@ def test_everything_is_told_of_a_token_but_its_secrets(server: Instance) -> None
     assert device.device_id not in repr(view)
 
 
-def test_a_removed_users_device_is_not_told_of_the_next_ones(server: Instance) -> None:
+def test_a_removed_user_s_device_gets_nothing_about_the_next_one(server: Instance) -> None:
     """A token that went from one user to another: a device where both sign in keeps the two apart."""
     alice, device = a_user(server, "alice", pin=PIN), a_device(server)
     granted(device.sign_in(alice, NOW).outcome)

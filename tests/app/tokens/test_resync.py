@@ -118,14 +118,14 @@ def test_the_second_code_comes_right_after_the_first(server: Instance) -> None:
 
 
 @pytest.mark.parametrize("code", ["", "12345", "1234567", "12345a", "１２３４５６", "\ud80012345"])
-def test_what_can_be_no_tokencode_counts_for_nothing(server: Instance, code: str) -> None:
+def test_an_impossible_tokencode_is_not_counted(server: Instance, code: str) -> None:
     user = a_user(server)
     with pytest.raises(SparekeyError, match="6 digits"):
         tried(server, user, (Secret(code), pair(user, 0)[1]))
     assert account_row(server, user.login).failures == 0
 
 
-def test_a_token_that_nobody_has_is_found_too(server: Instance) -> None:
+def test_an_unassigned_token_is_resynced_too(server: Instance) -> None:
     token = a_stocked_token(server)
     step = NOW // 30 + 100
     codes = Secret(token.otp.code(step)), Secret(token.otp.code(step + 1))
@@ -133,7 +133,7 @@ def test_a_token_that_nobody_has_is_found_too(server: Instance) -> None:
     assert resync(server, ROOT, token.serial, *codes, now=NOW).refused is Reason.WRONG_PASSCODE
 
 
-def test_offline_data_are_made_anew(any_server: Instance) -> None:
+def test_a_resync_replaces_offline_data(any_server: Instance) -> None:
     user = a_user(any_server, pin=PIN)
     device = a_filled_device(any_server, user)
     before = device.sync_of(user, NOW).generation
@@ -141,7 +141,7 @@ def test_offline_data_are_made_anew(any_server: Instance) -> None:
     assert device.sync_of(user, NOW + 60).generation > before
 
 
-def test_it_is_on_record(server: Instance) -> None:
+def test_a_resync_is_logged(server: Instance) -> None:
     user = a_user(server)
     tried(server, user, (Secret("000000"), Secret("000000")))
     tried(server, replace(user, pin=""), pair(user, 300))

@@ -42,7 +42,7 @@ from tests.builders import (
 )
 
 
-def test_a_user_is_added_listed_and_on_record(any_server: Instance) -> None:
+def test_a_user_is_added_listed_and_logged(any_server: Instance) -> None:
     add_user(any_server, ROOT, "bob", TOP_DOMAIN, "Bob Jones", now=NOW)
     add_user(any_server, ROOT, "alice", TOP_DOMAIN, now=NOW)
     views = list_users(any_server, ROOT)
@@ -69,7 +69,7 @@ def test_a_disabled_user_is_refused_until_enabled(any_server: Instance) -> None:
     granted(submit(any_server, user, NOW))
 
 
-def test_unlocking_says_whether_there_was_anything_to_clear(any_server: Instance) -> None:
+def test_unlocking_reports_whether_it_cleared_anything(any_server: Instance) -> None:
     user = a_user(any_server)
     assert not unlock(any_server, ROOT, user.login, now=NOW)
     submit(any_server, user, NOW, user.wrong(NOW))
@@ -192,7 +192,7 @@ def test_there_are_at_most_1000_domains(server: Instance) -> None:
         add_domain(server, ROOT, "one more", now=NOW)
 
 
-def test_what_is_not_there_is_said_with_where_to_look(server: Instance) -> None:
+def test_an_unknown_object_is_reported_with_the_next_step(server: Instance) -> None:
     attempts: list[Callable[[], object]] = [
         lambda: add_user(server, ROOT, "alice", "nowhere", now=NOW),
         lambda: add_token(server, ROOT, "nobody", NewToken(), now=NOW),

@@ -54,7 +54,7 @@ def test_the_story_on_one_computer(computer: Computer, *, with_daemon: bool) -> 
         assert computer.data("login", "alice", typed=computer.alice.passcode, status=5)["reason"] == "no-offline-data"
 
 
-def test_doctor_says_once_what_is_wrong_and_what_goes_on_meanwhile(computer: Computer) -> None:
+def test_doctor_reports_each_fault_once_with_its_effect(computer: Computer) -> None:
     def found(name: str) -> str:
         return str(
             next(each["words"] for each in computer.data("doctor", status=1)["findings"] if each["name"] == name)
@@ -124,7 +124,7 @@ def test_wrong_usage_is_2(computer: Computer) -> None:
     assert computer.run("nonsense").returncode == 2
 
 
-def test_s26_what_another_user_listens_with_is_told_nothing(computer: Computer) -> None:
+def test_s26_another_user_s_socket_gets_no_data(computer: Computer) -> None:
     if os.geteuid() != 0:
         pytest.skip("needs a second user")
     computer.enroll()
@@ -165,7 +165,7 @@ def test_a_stranger_s_words_do_not_move_the_terminal(computer: Computer) -> None
     assert done.stderr == "sparekey-agent: ?[2Jgone?\n  ?1A?do\n"
 
 
-def test_who_stops_reading_is_told_of_no_failure(computer: Computer) -> None:
+def test_a_closed_output_is_no_failure(computer: Computer) -> None:
     computer.enroll()
     ours, theirs = os.pipe()
     os.close(ours)

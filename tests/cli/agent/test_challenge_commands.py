@@ -26,7 +26,7 @@ def computer(tmp_path: Path) -> Iterator[Computer]:
 
 
 @pytest.mark.parametrize("with_daemon", [False, True])
-def test_a_program_is_told_what_is_asked_and_answers_by_name(computer: Computer, *, with_daemon: bool) -> None:
+def test_a_program_gets_the_challenge_and_answers_by_name(computer: Computer, *, with_daemon: bool) -> None:
     with computer.daemon() if with_daemon else contextlib.nullcontext():
         asked = computer.data("login", "alice", typed=computer.passcode(), status=4)
         assert (asked["result"], asked["ask"], asked["text"]) == ("ask", "new-pin", "A PIN has 4 to 8 digits.")
@@ -63,7 +63,7 @@ def test_on_a_terminal_it_asks_in_turn(computer: Computer) -> None:
 
 
 @pytest.mark.parametrize("with_daemon", [False, True])
-def test_granted_is_said_before_the_data_are_here_and_stays_so(computer: Computer, *, with_daemon: bool) -> None:
+def test_granted_is_shown_before_the_data_arrive_and_stays(computer: Computer, *, with_daemon: bool) -> None:
     computer.alice.pin_must_change = False
     fetching, go_on, honest = threading.Event(), threading.Event(), computer.server.simulator.unit
 

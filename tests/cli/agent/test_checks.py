@@ -73,7 +73,7 @@ def test_a_missing_module_matters_where_a_login_needs_it() -> None:
 
 
 @pytest.mark.services
-def test_the_module_itself_is_loaded(tmp_path: Path) -> None:
+def test_the_real_module_is_loaded(tmp_path: Path) -> None:
     assert checks._why_not_loaded(pam_module()) == ""
     assert "does not exist" in checks._why_not_loaded(None)
     (tmp_path / "pam_sparekey.so").write_text("no library")

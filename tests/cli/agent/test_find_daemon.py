@@ -42,14 +42,14 @@ def test_a_full_line_is_waited_in(full: socket.socket, tmp_path: Path) -> None:
     daemon.close()
 
 
-def test_no_daemon_runs_where_nobody_listens(tmp_path: Path) -> None:
+def test_a_socket_without_a_listener_means_no_daemon(tmp_path: Path) -> None:
     assert find_daemon(tmp_path / "agent.sock") is None
     assert find_daemon(tmp_path / "missing" / "agent.sock") is None
     listen(tmp_path / "agent.sock", 1).close()  # the file is still there
     assert find_daemon(tmp_path / "agent.sock") is None
 
 
-def test_what_cannot_be_reached_is_said_with_what_to_do(tmp_path: Path) -> None:
+def test_an_unreachable_daemon_is_reported_with_the_next_step(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("no directory")
     with pytest.raises(Failed, match="--state") as failed:
         find_daemon(tmp_path / "state" / "agent.sock")

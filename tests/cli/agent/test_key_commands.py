@@ -123,7 +123,7 @@ def test_a_key_is_made_and_written_once_kept(computer: Computer) -> None:
         (("keep-key", "alice", "disk", "--generate", "8"), b"", b"16 to 1024 bytes"),
     ],
 )
-def test_what_cannot_be_is_said_before_a_passcode_is_spent(
+def test_impossible_requests_fail_before_a_passcode_is_spent(
     new_computer: Computer, arguments: tuple[str, ...], typed: bytes, words: bytes
 ) -> None:
     failed = run(new_computer, *arguments, typed=typed)
@@ -132,7 +132,7 @@ def test_what_cannot_be_is_said_before_a_passcode_is_spent(
     assert new_computer.server.simulator.calls == []
 
 
-def test_the_password_is_kept_where_policy_says_so(computer: Computer) -> None:
+def test_the_password_is_kept_only_if_policy_allows(computer: Computer) -> None:
     def kept(typed: str) -> "subprocess.CompletedProcess[bytes]":
         return run(computer, "keep-key", "alice", "os-password", "--generate", "16", typed=typed.encode() + b"\n")
 
@@ -160,7 +160,7 @@ def test_without_a_terminal_the_secret_is_not_taken_for_a_passcode(computer: Com
     assert computer.server.simulator.calls == before
 
 
-def test_what_the_server_asks_a_program_cannot_answer(computer: Computer) -> None:
+def test_a_challenge_fails_for_a_program_that_cannot_answer(computer: Computer) -> None:
     computer.alice.pin_must_change = True
     asked = run(computer, "unlock-key", "alice", "disk", typed=computer.passcode().encode() + b"\n")
     assert (asked.returncode, asked.stdout) == (4, b"")

@@ -43,7 +43,7 @@ REPORT: dict[str, Any] = {
 }
 
 
-def test_a_device_in_order_says_who_until_when_and_asks_for_nothing() -> None:
+def test_a_healthy_device_lists_users_and_expiries_and_suggests_nothing() -> None:
     assert status_words(REPORT).splitlines() == [
         "This computer is the device train-laptop of https://server:8443.",
         "Agent: running. Last contact 2 hours ago (2026-11-27 10:00 UTC).",
@@ -64,13 +64,13 @@ def test_another_user_s_report_has_nothing_of_the_computer() -> None:
     assert "Without a passcode" not in words
 
 
-def test_a_pin_lock_is_told_of_where_there_is_one_or_ought_to_be() -> None:
+def test_a_pin_lock_is_shown_if_present_or_required() -> None:
     for state in LockState:
         words = status_words(REPORT | {"users": [ALICE | {"pin_lock": {"state": state, "words": "About the lock."}}]})
         assert ("    About the lock." in words) is (state not in {"policy-off", "no-tpm", "nothing-to-lock"})
 
 
-def test_what_is_to_be_done_stands_at_the_end() -> None:
+def test_next_steps_are_at_the_end() -> None:
     blocked = ALICE | {"emergency_code_needed": True, "failures": 10, "notice": "1 day of offline data left."}
     trouble = {"daemon": False, "clock_wrong": True, "contact_trouble": "no route", "users": [blocked]}
     names = {"mapped": {"admin": "alice"}, "number": 3, "unmapped": "refused"}
@@ -90,7 +90,7 @@ def test_what_is_to_be_done_stands_at_the_end() -> None:
         assert step in to_do
 
 
-def test_a_new_device_and_one_that_lets_nobody_in_say_so() -> None:
+def test_a_new_device_and_one_that_grants_no_user_are_reported() -> None:
     nobody = {
         "users": [],
         "last_contact": "",
@@ -115,12 +115,12 @@ def test_a_revoked_device_is_given_the_one_advice_that_helps() -> None:
     assert words.partition("To do:\n")[2].splitlines() == [f"  - {HOW_AFTER_REVOKING}"]
 
 
-def test_nobody_is_exempt_from_what_no_login_asks() -> None:
+def test_no_account_is_exempt_without_a_configured_login() -> None:
     words = status_words(REPORT | {"logins_ask": False})
     assert words.endswith("No login asks for a passcode yet. Exempt: root (on the console), rescue.")
 
 
-def test_a_user_without_any_way_in_is_told_how_to_get_one() -> None:
+def test_a_user_without_offline_access_is_shown_how_to_get_it() -> None:
     bob = ALICE | {
         "login": "bob",
         "accounts": ["bob", "builder"],

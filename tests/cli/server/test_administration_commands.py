@@ -123,7 +123,7 @@ def at_revision(data: Path, revision: str) -> None:
     engine.dispose()
 
 
-def test_an_older_database_is_upgraded_when_told_so(operator: Operator) -> None:
+def test_an_older_database_is_upgraded_on_request(operator: Operator) -> None:
     assert operator.runs("upgrade").json["before"] == schema.head()
     at_revision(operator.data, "0001")
     refused = operator.fails("user", "list")

@@ -26,7 +26,7 @@ def test_a_table_and_a_record_show_no_control_character(capsys: pytest.CaptureFi
     shown(capsys, "\n")
 
 
-def test_json_shows_no_control_character_and_says_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_escapes_control_characters_without_loss(capsys: pytest.CaptureFixture[str]) -> None:
     output.put_json("rows", {"rows": [{"reason": HOSTILE}, {"name": "Zoë Ångström"}]})
     text = capsys.readouterr().out
     assert text.replace("\n", "").isprintable()

@@ -42,7 +42,7 @@ def step_after_a_token(operator: Operator) -> str:
     return added.words.strip().partition(" Set its PIN: ")[2]
 
 
-def test_who_made_a_server_types_commands_as_they_stand(tmp_path: Path) -> None:
+def test_the_owner_of_a_server_types_suggested_commands_unchanged(tmp_path: Path) -> None:
     operator = Operator(tmp_path / "data")
     made = operator.sees("init").words.splitlines()
     assert made[1:] == [
@@ -53,7 +53,7 @@ def test_who_made_a_server_types_commands_as_they_stand(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
-def test_root_is_told_how_to_run_commands_of_the_service(of_nobody: Path) -> None:
+def test_root_is_shown_how_to_run_commands_of_the_service(of_nobody: Path) -> None:
     operator = Operator(of_nobody / "data")
     operator.sees("init")
     for each in (operator.data, *operator.data.rglob("*")):
@@ -100,7 +100,7 @@ def test_no_server_is_made_of_placeholders(tmp_path: Path, typed: tuple[str, ...
     operator.runs("init", "--listen", "0.0.0.0:8443", "--name", "host", "--name", "name.example.org")
 
 
-def test_a_cleared_pin_says_what_its_user_types(operator: Operator) -> None:
+def test_a_cleared_pin_explains_the_next_sign_in(operator: Operator) -> None:
     step_after_a_token(operator)
     operator.runs("token", "set-pin", "T1", typed="4711abcd\n")
     assert "types the tokencode alone and chooses a new PIN" in operator.sees("token", "clear-pin", "T1").words

@@ -97,14 +97,14 @@ def test_an_answer_that_is_none_is_an_error_in_words(state: Path, case: str) -> 
     assert len(asked) == 1
 
 
-def test_a_newer_server_may_say_more(state: Path) -> None:
+def test_unknown_fields_of_a_newer_server_are_ignored(state: Path) -> None:
     with answering(200, json.dumps({"items": [USER], "next": None}).encode()) as (url, asked):
         said = asked_of(url, "user", "list", "--limit", "7", "--after", "a b&c")
     assert [user["login"] for user in said.json["users"]] == ["alice"]
     assert asked == ["GET /v1/users?limit=7&after=a+b%26c HTTP/1.1"]
 
 
-def test_nobody_answers(state: Path) -> None:
+def test_an_unreachable_server_is_reported(state: Path) -> None:
     with answering(200, b"{}") as (url, _):
         pass
     said = asked_of(url, "user", "list")

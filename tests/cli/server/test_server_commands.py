@@ -119,7 +119,7 @@ def test_devices_and_clients(operator: Operator) -> None:
         ("127.0.0.1:8443", ["login.example.org"], "off", None, "Replace NAME:PORT"),
     ],
 )
-def test_an_invitation_says_where_the_server_is(
+def test_an_invitation_names_the_server_s_address(
     operator: Operator, listen: str, names: list[str], tls: str, server: str | None, more: str
 ) -> None:
     path = operator.data / "sparekey.toml"
@@ -341,19 +341,21 @@ REFUSED = [
 @pytest.mark.parametrize(
     ("arguments", "code"), REFUSED, ids=lambda value: " ".join(value) if isinstance(value, tuple) else ""
 )
-def test_what_cannot_be_done_is_said_with_what_to_do(operator: Operator, arguments: tuple[str, ...], code: int) -> None:
+def test_an_impossible_command_is_refused_with_the_next_step(
+    operator: Operator, arguments: tuple[str, ...], code: int
+) -> None:
     operator.fails(*arguments, code=code)
 
 
 @pytest.mark.parametrize("pin", ["", "123", "123456789", "12 34", "pin\u00e4", "1234\n5678"])
-def test_what_cannot_be_a_pin(operator: Operator, pin: str) -> None:
+def test_an_impossible_pin_is_refused(operator: Operator, pin: str) -> None:
     operator.runs("user", "add", "alice")
     operator.runs("token", "add", "--user", "alice", "--serial", "T1", "--show-seed")
     refused = operator.fails("token", "set-pin", "T1", typed=pin)
     assert not pin or pin not in refused.out + refused.words
 
 
-def test_no_server_is_said(tmp_path: Path) -> None:
+def test_a_missing_server_is_reported(tmp_path: Path) -> None:
     for arguments in (("user", "list"), ("config", "check"), ("serve",), ("audit", "verify")):
         assert "sparekey init" in Operator(tmp_path / "nothing").fails(*arguments).json["do"]
 
@@ -398,7 +400,7 @@ def test_moments_in_words() -> None:
 
 
 @pytest.mark.services
-def test_the_command_itself_ends_as_it_says(tmp_path: Path) -> None:
+def test_the_installed_command_has_help_and_exit_statuses(tmp_path: Path) -> None:
     begun = monotonic()
     done = subprocess.run([str(SPAREKEY), "--help"], capture_output=True, text=True, check=True, timeout=60)
     print(f"sparekey --help: {monotonic() - begun:.2f} s")

@@ -42,7 +42,7 @@ def test_a_notice_that_lacks_a_fact_is_refused() -> None:
 
 
 @given(st.text())
-def test_whatever_a_name_holds_stands_in_one_line(name: str) -> None:
+def test_any_name_fits_in_one_line(name: str) -> None:
     letter = letter_to_user(Notice.DEVICE_REVOKED, name, AT, {"device": name})
     plain = letter_to_user(Notice.DEVICE_REVOKED, "x", AT, {"device": "x"})
     assert letter.subject == plain.subject
@@ -67,6 +67,6 @@ def test_every_alarm_has_a_sentence(action: Action) -> None:
     assert f"sparekey alarm acknowledge {'a' * 32}" in letter.body
 
 
-def test_what_is_no_alarm_has_no_letter() -> None:
+def test_actions_that_are_no_alarms_have_no_notice() -> None:
     with pytest.raises(ValueError, match="no alarm"):
         letter_of_alarm(Action.TOKEN_LOST, "a", AT, {})

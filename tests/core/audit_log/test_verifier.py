@@ -98,7 +98,7 @@ def test_s80_every_value_of_a_batch_counts(name: str) -> None:
     assert LogFault.BAD_SIGNATURE in [fault for fault, _, _ in faults(log)]
 
 
-def test_s80_a_batch_made_anew_without_the_key_is_found() -> None:
+def test_s80_a_batch_rewritten_without_the_key_is_found() -> None:
     log = a_log(2, 3)
     thief = MemoryKeystore()
     rows = [dataclasses.replace(row, result="nothing happened") for row in log[1][1]]
@@ -161,7 +161,7 @@ def test_a_witness_without_a_signature_is_named_and_proves_nothing() -> None:
 
 
 @given(sizes=st.lists(st.integers(1, 5), min_size=1, max_size=4), data=st.data())
-def test_s80_whatever_is_done_to_a_row_is_found(sizes: list[int], data: st.DataObject) -> None:
+def test_s80_every_change_of_a_row_is_found(sizes: list[int], data: st.DataObject) -> None:
     log = a_log(*sizes)
     index = data.draw(st.integers(0, len(sizes) - 1))
     batch, rows = log[index]

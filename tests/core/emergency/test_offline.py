@@ -31,7 +31,7 @@ def test_a_code_ends_with_the_first_of_lifetime_token_and_account() -> None:
     assert expiry(MADE, 1, MADE + 10**6, MADE + 10**6) == MADE + 86_400
 
 
-def test_codes_are_longer_where_no_pin_stands_before_them() -> None:
+def test_codes_without_a_pin_are_longer() -> None:
     assert groups_of(CodeKind.TOKENCODE, with_pin=True) == 2
     assert groups_of(CodeKind.TOKENCODE, with_pin=False) == 3
     assert groups_of(CodeKind.PASSCODE, with_pin=False) == 3
@@ -66,7 +66,7 @@ SHOWN, RESET = {"shown_at": MADE + 1}, {"reset_at": MADE + 1}
         (RESET, Contact.WITHOUT_SIGN_IN, False),
     ],
 )
-def test_what_is_replaced_at_which_contact(touched: dict[str, int], contact: Contact, replaced: bool) -> None:
+def test_codes_are_replaced_at_the_right_contact(touched: dict[str, int], contact: Contact, replaced: bool) -> None:
     assert replaced_now(a_version(**touched), contact, MADE + 2) is replaced
 
 
@@ -76,7 +76,7 @@ def test_an_expired_code_is_replaced_at_any_contact(contact: Contact) -> None:
     assert not replaced_now(a_version(), Contact.WITHOUT_SIGN_IN, END - 1)
 
 
-def test_only_the_token_itself_ends_an_emergency() -> None:
+def test_only_its_own_token_ends_an_emergency() -> None:
     assert contact_of(Method.TOKENCODE) is Contact.TOKEN_SIGN_IN
     others = [method for method in Method if method is not Method.TOKENCODE]
     assert {contact_of(method) for method in others} == {Contact.OTHER_SIGN_IN}

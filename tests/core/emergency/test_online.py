@@ -97,7 +97,7 @@ def test_each_code_of_a_set_is_known_by_its_id() -> None:
     assert decided(PIN + "DDDDDDDD", a_token(access)) == a_denial(Reason.WRONG_PASSCODE)
 
 
-def test_a_set_that_is_used_up_lets_nobody_in() -> None:
+def test_a_used_up_set_is_refused() -> None:
     used_up = OnlineEmergency(EmergencyKind.ONE_TIME, IfAvailable.END, None, ())
     assert decided(PIN + CODE, a_token(used_up)) == a_denial(Reason.WRONG_PASSCODE)
 
@@ -134,7 +134,7 @@ def test_s05_a_right_code_never_stands_in_for_a_token_that_is_disabled_or_expire
     assert decided(CODE, a_pin_less_token(**REFUSED[reason])) == a_denial(reason)
 
 
-def test_a_token_whose_pin_is_still_to_be_set_is_not_let_in_by_a_code() -> None:
+def test_a_code_is_refused_while_the_pin_is_not_set() -> None:
     for typed in (CODE, PIN + CODE):
         refused = decided(typed, a_token(pin=None))
         assert isinstance(refused, Denied)
@@ -166,19 +166,19 @@ def test_if_the_token_becomes_available(rule: IfAvailable, ended: bool) -> None:
         assert outcome == a_denial(Reason.TOKEN_IN_EMERGENCY)
 
 
-def test_a_lost_token_stays_lost_whatever_the_rule_says() -> None:
+def test_a_lost_token_stays_lost_under_every_rule() -> None:
     token = a_token(an_access(if_available=IfAvailable.END), lost=True)
     assert decided(PIN + shown(token), token) == a_denial(Reason.TOKEN_LOST)
 
 
-def test_the_access_of_one_token_says_nothing_about_another() -> None:
+def test_the_access_of_one_token_does_not_count_for_another() -> None:
     spare = a_token(token_id="u", otp=Totp(Secret(b"y" * 20)), emergency=None)
     outcome = decided(PIN + shown(spare), a_token(), spare)
     assert outcome == Granted("a", "alice", Method.TOKENCODE, "u", STEP, 0)
     assert decided(PIN + CODE, spare, a_token()) == a_grant()
 
 
-def test_access_that_was_given_while_a_question_was_open_holds_for_the_answer() -> None:
+def test_access_given_during_a_challenge_counts_for_the_answer() -> None:
     account, token = AccountState("a", "alice", True, None, FailureCount()), a_token()
     asked = Asked(ChallengeKind.NEXT_TOKENCODE, Granted("a", "alice", Method.TOKENCODE, "t", STEP))
     outcome = decide_answer(asked, Secret(shown(token, 1)), account, token, (), NOW + 30)
@@ -225,7 +225,7 @@ def test_s07_a_misread_offline_code_that_was_tried_as_another_one_counts_and_is_
     assert decided(dashed, a_token()) == Denied(Reason.MISREAD, "a", misread=(2,))
 
 
-def test_what_was_typed_is_read_as_an_emergency_tokencode_only_for_who_has_such_access() -> None:
+def test_text_is_read_as_an_online_emergency_code_only_with_such_access() -> None:
     reading = read_typed(Secret(PIN + CODE))
     assert PasscodeKind.ONLINE_EMERGENCY not in reading.kinds
     reading = read_typed(Secret(PIN + CODE), online_emergency=True)
@@ -250,7 +250,7 @@ def test_codes_have_eight_characters_that_can_be_spelled_and_are_not_misread_for
     assert all(spelled(code) for code in codes)
 
 
-def test_no_two_codes_of_a_set_are_alike() -> None:
+def test_the_codes_of_a_set_differ() -> None:
     drawn: Sequence[str] = ["1"] * 16 + ["2"] * 8
     codes = new_online_codes(Alphabet.DIGITS, 2, choose=lambda _, more=iter(drawn): next(more))  # type: ignore[misc]
     assert [code.reveal() for code in codes] == ["11111111", "22222222"]

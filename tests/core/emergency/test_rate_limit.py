@@ -25,13 +25,13 @@ def test_calm_then_warned_once_then_stopped() -> None:
     assert pace(40, 30, 20, 10, warned=10) is Pace.STOPPED
 
 
-def test_an_hour_is_what_counts() -> None:
+def test_codes_of_the_last_hour_count() -> None:
     assert pace(HOUR, HOUR, 10) is Pace.CALM
     assert pace(HOUR - 1, HOUR - 1, 10) is not Pace.CALM
     assert pace(*[HOUR] * 9) is Pace.CALM
 
 
-def test_who_goes_on_at_the_same_pace_is_not_warned_anew_each_time() -> None:
+def test_a_steady_rate_is_warned_of_once() -> None:
     # One each half hour and 2 allowed: never more than 2 within an hour.
     assert pace(*range(HOUR // 2, 2 * HOUR, HOUR // 2)) is Pace.CALM
     # One each 20 minutes is 3 within an hour, each time.
@@ -40,12 +40,12 @@ def test_who_goes_on_at_the_same_pace_is_not_warned_anew_each_time() -> None:
     assert pace(HOUR + 900, HOUR + 800, HOUR + 700, 20, 10, warned=HOUR + 700) is Pace.WARNED_NOW
 
 
-def test_s42_a_number_that_was_lowered_meanwhile_is_told_of() -> None:
+def test_s42_a_lowered_limit_is_reported() -> None:
     assert pace(50, 40, 30, 20, 10, warn=6, limit=9) is Pace.CALM
     assert pace(50, 40, 30, 20, 10, warn=2, limit=9) is Pace.WARNED_NOW
 
 
-def test_whom_somebody_else_lets_go_on_is_warned_and_not_stopped() -> None:
+def test_an_operator_with_a_raised_limit_is_warned_and_not_stopped() -> None:
     assert pace(40, 30, 20, 10, lifted=True, warned=10) is Pace.WARNED
     assert pace(*range(100), lifted=True, warned=0) is Pace.WARNED
 
@@ -70,7 +70,7 @@ def test_never_more_than_the_limit_within_an_hour(ago: list[int], warn: int, lim
 
 
 @given(st.lists(st.tuples(st.integers(0, HOUR + 60), st.integers(1, 6)), max_size=40))
-def test_s42_each_stretch_above_the_number_in_force_is_told_of_once_at_its_start(acts: list[tuple[int, int]]) -> None:
+def test_s42_each_stretch_above_the_limit_is_reported_once_at_its_start(acts: list[tuple[int, int]]) -> None:
     """At any limit at each shown code. An hour without one above it ends a stretch."""
     now, shown, above, told = NOW, list[int](), list[int](), list[int]()
     for pause, warn in acts:
@@ -105,7 +105,7 @@ PEOPLE = {
 
 
 @pytest.mark.parametrize(("decides", "asked"), PEOPLE)
-def test_s43_who_are_two_people(decides: str, asked: str) -> None:
+def test_s43_two_actors_count_as_two_people(decides: str, asked: str) -> None:
     assert is_second_person(Actor(decides), asked) is PEOPLE[decides, asked]
     # every person either made the request, or may decide on it
     assert is_same_person(Actor(decides), asked) is not PEOPLE[decides, asked] or not is_person(Actor(decides))

@@ -71,7 +71,7 @@ def conclusion(lines: list[Line]) -> Line:
 
 
 @given(person=persons())
-def test_the_conclusion_is_what_the_decision_does(person: Person) -> None:
+def test_the_conclusion_agrees_with_the_decision(person: Person) -> None:
     lines = explain_online(person, NOW)
     said = conclusion(lines)
     pin = PIN if person.tokens and person.tokens[0].state.pin is not None else ""
@@ -89,7 +89,7 @@ def test_the_conclusion_is_what_the_decision_does(person: Person) -> None:
 
 
 @given(persons())
-def test_what_a_command_mends_is_a_deed_too(person: Person) -> None:
+def test_every_remedy_by_command_is_an_offered_action(person: Person) -> None:
     """Pages have no commands: they go by the deed and by whom it is done to."""
     for line in explain_online(person, NOW):
         assert bool(line.deeds) is ("sparekey " in line.mend), line
@@ -100,7 +100,7 @@ def asked(person: Person) -> set[str]:
     return {line.rule for line in explain_online(person, NOW) if line.verdict is RuleResult.ASKS}
 
 
-def test_questions_are_foretold() -> None:
+def test_challenges_are_predicted() -> None:
     challenges = {
         (failures, must_change): asked(
             Person(

@@ -56,24 +56,24 @@ def test_the_pack_comes_where_today_would_be() -> None:
 
 
 @pytest.mark.parametrize(("used", "worn"), [(0, False), (PACK - FEWEST, False), (PACK - FEWEST + 1, True), (80, True)])
-def test_it_is_made_anew_when_half_of_it_is_used(used: int, worn: bool) -> None:
+def test_a_half_used_pack_is_replaced(used: int, worn: bool) -> None:
     held = pack(an_event_token())
     assert is_worn(held, pack(an_event_token(last_step=used - 1)), NOW) is worn
 
 
 @pytest.mark.parametrize(("days", "worn"), [(0, False), (7, False), (8, True), (15, True)])
-def test_it_is_made_anew_when_half_of_its_life_is_over(days: int, worn: bool) -> None:
+def test_a_pack_is_replaced_after_half_its_lifetime(days: int, worn: bool) -> None:
     held, later = pack(an_event_token()), NOW + days * DAY_SECONDS
     assert is_worn(held, pack(an_event_token(), later), later) is worn
 
 
-def test_what_cannot_last_longer_is_not_made_anew() -> None:
+def test_a_pack_that_cannot_last_longer_is_not_replaced() -> None:
     token = an_event_token(expires_at=NOW + 2 * DAY_SECONDS)
     held, later = pack(token), NOW + 2 * DAY_SECONDS - 1
     assert not is_worn(held, pack(token, later), later)
 
 
-def test_an_end_that_has_moved_nearer_makes_it_anew() -> None:
+def test_an_earlier_expiry_replaces_the_pack() -> None:
     held = pack(an_event_token())
     assert is_worn(held, pack(an_event_token(expires_at=NOW + DAY_SECONDS)), NOW)
     assert is_worn(held, replace(held, not_after=held.not_after - 1), NOW)

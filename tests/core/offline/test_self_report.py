@@ -41,7 +41,7 @@ def test_names_are_sorted_and_stand_once() -> None:
         [f"account-{number}" for number in range(MOST_EXEMPT + 1)],
     ],
 )
-def test_what_is_no_list_of_names_is_refused(names: list[str]) -> None:
+def test_an_invalid_list_of_names_is_refused(names: list[str]) -> None:
     with pytest.raises(BadInput):
         read_report("", names, hardware_bound=False)
 

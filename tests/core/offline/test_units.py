@@ -81,7 +81,7 @@ def pin_less(token_id: str = "t", digits: int = 8, **values: Any) -> TokenState:
         ({"expires_at": NOW + 1}, {}, {}, None),
     ],
 )
-def test_what_keeps_a_user_from_everything(
+def test_obstacles_to_all_units_of_a_user(
     account: dict[str, Any], device: dict[str, Any], policy: dict[str, Any], obstacle: Obstacle | None
 ) -> None:
     state = replace(DEVICE, **device)
@@ -115,7 +115,7 @@ PIN_LESS = {"allow_tokens_without_pin": True}
         (pin_less(lost=True), PIN_LESS, False, None, Obstacle.TOKEN_LOST),
     ],
 )
-def test_what_keeps_a_token_from_its_code_and_its_days(
+def test_obstacles_to_a_token_s_code_and_days(
     token: TokenState, policy: dict[str, Any], bound: bool, code: Obstacle | None, days: Obstacle | None
 ) -> None:
     device = replace(DEVICE, hardware_bound=bound)
@@ -123,7 +123,7 @@ def test_what_keeps_a_token_from_its_code_and_its_days(
     assert days_obstacle(token, device, a_policy(**policy), NOW) is days
 
 
-def test_every_sentence_says_what_mends_it() -> None:
+def test_every_obstacle_names_its_remedy() -> None:
     for obstacle in Obstacle:
         assert obstacle.value.endswith(".")
         assert any(mark in obstacle.value for mark in (";", ".", ",")), obstacle
@@ -145,7 +145,7 @@ def test_the_rest_of_today_then_the_codes_then_the_other_days() -> None:
     assert wanted(MORNING, a_token()) == [day(TODAY), CODE, PASSCODE, *later]
 
 
-def test_in_the_evening_tomorrow_belongs_to_what_is_needed_first() -> None:
+def test_in_the_evening_tomorrow_is_needed_first() -> None:
     assert wanted(EVENING, a_token()) == [day(TODAY), day(TODAY + 1), CODE, PASSCODE, day(TODAY + 2), day(TODAY + 3)]
 
 
@@ -169,7 +169,7 @@ def test_codes_are_switched_off_one_by_one() -> None:
     assert kinds == {UnitKind.DAY, UnitKind.EMERGENCY_TOKENCODE}
 
 
-def test_what_each_state_of_a_token_leaves() -> None:
+def test_each_state_of_a_token_keeps_its_units() -> None:
     assert wanted(MORNING, a_token(lost=True)) == [CODE, PASSCODE]
     assert wanted(MORNING, a_token(pin=None)) == [PASSCODE]
     assert wanted(MORNING, a_token(enabled=False)) == [PASSCODE]

@@ -107,7 +107,7 @@ def test_a_stronger_level_never_costs_less() -> None:
         (1e18, "more than 1,000 trillion USD"),
     ],
 )
-def test_money_is_said_as_exactly_as_it_is_known(usd: float, words: str) -> None:
+def test_amounts_are_rounded_to_their_precision(usd: float, words: str) -> None:
     assert in_money(usd) == words
 
 

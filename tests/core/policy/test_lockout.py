@@ -38,7 +38,7 @@ def test_the_default_is_five_within_a_day() -> None:
     assert LockoutPolicy() == LockoutPolicy(most_failures=5, within_minutes=24 * 60, unlock_after_minutes=0)
 
 
-def test_a_lock_ends_by_itself_where_policy_says_so_and_counting_begins_anew() -> None:
+def test_a_lock_ends_automatically_if_policy_says_so_and_counting_restarts() -> None:
     policy = LockoutPolicy(most_failures=2, unlock_after_minutes=1)
     locked = after(1000, 1001, policy=policy)
     assert locked.locked(1060, policy)

@@ -68,7 +68,7 @@ def _values(field: PolicyField) -> st.SearchStrategy[Any]:
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_each_field_says_everything_about_itself(name: str) -> None:
+def test_each_field_is_fully_described(name: str) -> None:
     field = FIELDS[name]
     assert field.name == name
     assert field.meaning.endswith(".")
@@ -91,7 +91,7 @@ def test_default_mildest_and_strictest(name: str) -> None:
     assert field.strictness(mildest) <= field.strictness(default) <= field.strictness(strictest)
 
 
-def test_defaults_of_what_is_not_stricter_or_milder() -> None:
+def test_defaults_of_fields_without_an_order() -> None:
     assert {name: FIELDS[name].default for name in NOT_STRICTER} == NOT_STRICTER
     assert FIELDS["warn_days"].merge is MergeRule.USER
     assert FIELDS["help_text"].merge is MergeRule.DEVICE
@@ -157,7 +157,7 @@ def test_tokens_without_a_pin_are_not_sealed_at_light() -> None:
     assert of(allow_tokens_without_pin=True, protection_level="balanced").allow_tokens_without_pin
 
 
-def test_the_stricter_value_wins_whichever_side_it_is_on() -> None:
+def test_the_stricter_value_wins_on_both_sides() -> None:
     for name, (_, mild, strict) in TABLE.items():
         mild_one, strict_one = of(**{name: mild}), of(**{name: strict})
         assert getattr(merged(mild_one, strict_one).values, name) == strict, name
@@ -209,6 +209,6 @@ def test_merging_is_the_same_from_both_sides(first: OfflinePolicy, second: Offli
 
 
 @given(policies(), policies())
-def test_what_is_effective_can_be_stored(first: OfflinePolicy, second: OfflinePolicy) -> None:
+def test_an_effective_policy_can_be_stored(first: OfflinePolicy, second: OfflinePolicy) -> None:
     values = merged(first, second).values
     assert OfflinePolicy.of({name: getattr(values, name) for name in FIELDS}) == values

@@ -266,13 +266,13 @@ def test_refusals(name: str) -> None:
 
 
 @pytest.mark.parametrize("reason", [Reason.UNKNOWN_USER, Reason.OUT_OF_SCOPE])
-def test_nobody(reason: Reason) -> None:
+def test_an_unknown_user_is_refused(reason: Reason) -> None:
     reading = read_typed(Secret(PIN + RIGHT))
     assert decide(reading, Snapshot(None, absence=reason), NOW) == Denied(reason)
 
 
 def test_every_reason_has_its_case() -> None:
-    elsewhere = {Reason.UNKNOWN_USER, Reason.OUT_OF_SCOPE}  # test_nobody
+    elsewhere = {Reason.UNKNOWN_USER, Reason.OUT_OF_SCOPE}  # test_an_unknown_user_is_refused
     at_the_interfaces = {Reason.INTERNAL_ERROR}
     of_challenges = {Reason.NO_SUCH_CHALLENGE, Reason.PINS_DIFFER, Reason.PIN_NOT_ALLOWED}
     of_passkeys = {Reason.UNKNOWN_PASSKEY, Reason.WRONG_PASSKEY, Reason.PASSKEY_COPIED}  # core.sign_in.passkeys
@@ -280,7 +280,7 @@ def test_every_reason_has_its_case() -> None:
     assert known | of_challenges == set(Reason)
 
 
-def test_a_closed_account_is_closed_whatever_is_typed() -> None:
+def test_a_closed_account_refuses_every_text() -> None:
     account = an_account(failures=LOCKED)
     for typed in (RIGHT, "000000"):
         assert decided(typed, a_token(), account=account) == Denied(Reason.LOCKED, "a")
@@ -340,7 +340,7 @@ def test_a_token_state_has_the_digits_of_its_codes() -> None:
     assert token.digits == 8 == len(shown(token))
 
 
-def test_a_repeat_is_what_is_said_of_several_refusals() -> None:
+def test_a_repeat_wins_among_several_refusals() -> None:
     used, other = a_token(last_step=STEP), a_token(token_id="u", otp=Totp(Secret(b"x" * 20)), enabled=False)
     for tokens in ((used, other), (other, used)):
         outcome = decided(RIGHT, *tokens)
@@ -403,7 +403,7 @@ def test_a_locked_account_is_never_granted(typed: str, online: bool, failures: i
     assert decided(typed, *tokens, account=account, codes=codes) == Denied(Reason.LOCKED, "a")
 
 
-def test_what_is_typed_for_nobody_costs_as_much_as_a_wrong_pin() -> None:
+def test_an_unknown_user_costs_as_much_as_a_wrong_pin() -> None:
     def cost(*tokens: TokenState, typed: str = "4712" + RIGHT, **account: object) -> float:
         snapshot = Snapshot(None if account.get("nobody") else an_account(**account), tokens)
         reading, spent = read_typed(Secret(typed)), []

@@ -108,7 +108,7 @@ def test_after_so_many_failures_the_next_tokencode_is_asked_for(failures: int, a
 
 
 @pytest.mark.parametrize("after", [0, 1, 10])
-def test_policy_says_after_how_many(after: int) -> None:
+def test_policy_sets_the_number_of_failures_before_the_next_tokencode(after: int) -> None:
     account = an_account(4, token_policy=TokenPolicy(next_tokencode_after=after))
     assert isinstance(typed(PIN + TOTP.code(STEP), a_token(), account), Asked) is (after == 1)
 
@@ -179,7 +179,7 @@ def test_a_pin_lasts_to_the_end_of_its_lifetime() -> None:
     assert isinstance(typed(PIN + TOTP.code(STEP), a_token(pin_set_at=NOW - DAY + 1), account), Granted)
 
 
-def test_without_a_pin_the_tokencode_alone_leads_to_the_question_and_no_further() -> None:
+def test_without_a_pin_the_tokencode_leads_only_to_the_challenge() -> None:
     bare = a_token(pin=None)
     challenge = asked(typed(TOTP.code(STEP), bare))
     assert (challenge.ask, challenge.uses_code) == (ChallengeKind.NEW_PIN, True)
@@ -196,7 +196,7 @@ def test_in_new_pin_mode_only_the_tokens_own_length_is_its_tokencode(digits: int
     assert isinstance(typed(text, a_token(otp=otp, pin=None)), Asked) is (digits == typed_digits)
 
 
-def test_both_questions_one_after_the_other() -> None:
+def test_both_challenges_one_after_the_other() -> None:
     token, account = a_token(pin_must_change=True), an_account(3)
     first = asked(typed(PIN + TOTP.code(STEP), token, account))
     assert (first.ask, first.uses_code) == (ChallengeKind.NEXT_TOKENCODE, False)
@@ -222,7 +222,7 @@ def test_any_other_one_is_wrong_and_counts(step: int) -> None:
 @pytest.mark.parametrize(
     "text", ["", "abcdef", "\ud800", "１２３４５６", PIN + TOTP.code(STEP + 1), TOTP.code(STEP + 1) + "0"]
 )
-def test_what_is_no_such_tokencode_is_wrong_and_counts(text: str) -> None:
+def test_a_wrong_next_tokencode_is_refused_and_counted(text: str) -> None:
     outcome = answered(next_asked(), text, a_token(), an_account(3))
     assert outcome == Denied(Reason.WRONG_PASSCODE, "a", "t", counted=True)
 
@@ -260,7 +260,7 @@ def test_a_pin_is_asked_for_twice_and_then_set() -> None:
     assert done.pin.matches(OTHER)
 
 
-def test_the_drift_is_not_learnt_from_how_long_somebody_thinks() -> None:
+def test_the_drift_ignores_the_user_s_thinking_time() -> None:
     challenge = replace(pin_asked(), ask=ChallengeKind.CONFIRM_PIN, pin=OTHERS)
     done = answered(challenge, OTHER, renewing(drift=2), now=NOW + 600)
     assert isinstance(done, NewPin)
@@ -294,7 +294,7 @@ def test_a_pin_that_cannot_be_taken_is_asked_for_again(pin: str) -> None:
         ("Secret99", TokenPolicy(blocked_words="secret99, other"), False),
     ],
 )
-def test_the_policy_of_the_users_domain_says_what_a_pin_is(pin: str, policy: TokenPolicy, taken: bool) -> None:
+def test_the_user_s_domain_decides_the_form_of_pins(pin: str, policy: TokenPolicy, taken: bool) -> None:
     challenge = asked(answered(pin_asked(), pin, renewing(), an_account(token_policy=policy)))
     assert (challenge.ask is ChallengeKind.CONFIRM_PIN) is taken
 
@@ -320,7 +320,7 @@ def test_s10_former_pins_are_not_taken_again(pin: str, history: int, taken: bool
     assert (challenge.ask is ChallengeKind.CONFIRM_PIN) is taken
 
 
-def test_a_few_tries_and_the_sign_in_begins_anew() -> None:
+def test_after_a_few_tries_the_sign_in_restarts() -> None:
     challenge = pin_asked()
     for _ in range(MOST_TRIES - 1):
         challenge = asked(answered(challenge, "1234", renewing()))

@@ -11,7 +11,7 @@ from sparekey.secret import Secret
 @pytest.mark.parametrize(
     "pin", ["", "123", "123456789", "12 34", "12-34", "\uff11\uff12\uff13\uff14", "pässe", "1234\n"]
 )
-def test_what_cannot_be_a_pin_is_refused(pin: str) -> None:
+def test_an_invalid_pin_is_refused(pin: str) -> None:
     with pytest.raises(PinError, match="4 to 8 letters or digits"):
         new_verifier(pin)
 
@@ -24,7 +24,7 @@ def test_what_cannot_be_a_pin_is_refused(pin: str) -> None:
         (PinCharacters.BOTH, "a PIN has 6 to 8 characters, both letters and digits (A-Z, a-z, 0-9)"),
     ],
 )
-def test_whether_letters_may_or_must_be_in_a_pin_is_told_apart(characters: PinCharacters, said: str) -> None:
+def test_letters_in_a_pin_are_allowed_or_required(characters: PinCharacters, said: str) -> None:
     assert rule_of(TokenPolicy(pin_minimum=6, pin_characters=characters)) == said
 
 

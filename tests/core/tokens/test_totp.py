@@ -96,7 +96,7 @@ def test_a_day_is_a_whole_number_of_steps_and_no_step_is_in_two_days(interval: i
     assert token.step_at(20_001 * 86_400 - 1, drift) == first.stop - 1
 
 
-def test_otpauth_uri_holds_what_an_authenticator_app_needs() -> None:
+def test_an_otpauth_uri_is_complete_for_authenticator_apps() -> None:
     token = a_totp(SEEDS["sha256"], 8, 60, "sha256")
     uri = urlsplit(token.otpauth("alice@example.org", "Ops & Friends: Köln").reveal())
     assert (uri.scheme, uri.netloc) == ("otpauth", "totp")

@@ -69,7 +69,7 @@ def test_s32_ten_years_ahead_and_put_right_nothing_is_lost(adrift: tuple[Laptop,
     assert LOGIN.try_it(laptop.machine, alice.login, alice.passcode()).is_in
 
 
-def test_a_day_switched_off_and_the_login_says_how_many_are_left(adrift: tuple[Laptop, Person]) -> None:
+def test_after_a_day_off_the_login_shows_the_days_left(adrift: tuple[Laptop, Person]) -> None:
     laptop, alice = adrift
     laptop.restart(off_for=DAY)
     said = SSH.try_it(laptop.machine, alice.login, alice.passcode())

@@ -26,7 +26,7 @@ def test_an_emergency_tokencode_needs_the_pin(laptop: Laptop) -> None:
         assert f"Signed in offline. This emergency code works until {in_words(shown)}" in said.words
 
 
-def test_somebody_with_an_app_and_no_pin_types_the_code_alone(laptop: Laptop) -> None:
+def test_a_user_with_an_app_token_types_the_code_alone(laptop: Laptop) -> None:
     laptop.set_policy({"protection_level": "balanced", "allow_tokens_without_pin": "on"})
     alice = laptop.add_traveller(pin="", token=NewToken(digits=8, interval=INTERVAL))
     laptop.pair.unplug()
@@ -65,7 +65,7 @@ def test_a_misread_group_is_named_and_asked_for_again(laptop: Laptop) -> None:
     assert (held.failures, held.emergency_failures) == (0, 0)
 
 
-def test_after_too_many_failures_an_emergency_code_still_lets_in(laptop: Laptop) -> None:
+def test_after_too_many_failures_an_emergency_code_still_works(laptop: Laptop) -> None:
     alice = laptop.add_traveller()
     laptop.pair.unplug()
     # one count for all login programs

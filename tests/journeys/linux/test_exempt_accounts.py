@@ -59,7 +59,7 @@ def test_exempt_accounts_are_shown_and_the_server_hears_of_them(asked: Laptop) -
 
 
 @pytest.mark.parametrize(("example", "after_password"), [("ssh-alone", False), ("sudo-after-password", True)])
-def test_an_example_asks_where_it_stands_and_nowhere_else(asked: Laptop, example: str, *, after_password: bool) -> None:
+def test_an_example_applies_to_its_own_terminal_only(asked: Laptop, example: str, *, after_password: bool) -> None:
     asked.stacks.disable()
     machine = asked.machine
     alice, rescue = asked.add_traveller(password=PASSWORD), asked.add_account(PASSWORD, EXEMPT_GROUP)

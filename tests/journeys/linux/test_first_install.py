@@ -27,7 +27,7 @@ TRIAL = LoginProgram(
 )
 
 
-def test_nobody_is_locked_out_at_the_first_installation(laptop: Laptop) -> None:
+def test_the_first_installation_locks_no_user_out(laptop: Laptop) -> None:
     machine, stacks = laptop.machine, laptop.stacks
     stacks.uninstall()
     before = stacks.common()
@@ -82,7 +82,7 @@ def by_root(shell: Terminal, command: str) -> None:
     assert found[1] == "0", shell.words
 
 
-def test_the_document_tells_the_commands_that_were_tried() -> None:
+def test_the_document_has_the_commands_of_this_test() -> None:
     text = (ROOT / "docs/linux-login.md").read_text(encoding="utf-8")
     for command in (
         "useradd --create-home --groups sparekey-exempt rescue",

@@ -29,7 +29,7 @@ def configure(laptop: Laptop, text: str) -> None:
     laptop.start_daemon()
 
 
-def test_s26_a_mapped_account_is_its_user_and_one_that_is_not_mapped_is_nobody(configured: Laptop) -> None:
+def test_s26_a_mapped_account_is_its_user_and_others_have_none(configured: Laptop) -> None:
     laptop = configured
     alice, boss = laptop.add_traveller(), laptop.add_account("")
     configure(laptop, f"[names]\n{boss} = '{alice.login}'\n")

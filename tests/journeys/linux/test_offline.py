@@ -15,7 +15,7 @@ pytestmark = pytest.mark.services
 OTHER_PIN = "5283mnbv"
 
 
-def test_every_door_opens_with_the_network_cut(laptop: Laptop) -> None:
+def test_every_login_program_works_without_the_network(laptop: Laptop) -> None:
     alice = laptop.add_traveller()
     laptop.pair.unplug()
     for program in EVERY:
@@ -25,7 +25,7 @@ def test_every_door_opens_with_the_network_cut(laptop: Laptop) -> None:
         laptop.next_interval()
 
 
-def test_s21_a_wrong_pin_or_code_opens_no_door_offline(laptop: Laptop) -> None:
+def test_s21_a_wrong_pin_or_code_is_refused_by_every_login_program_offline(laptop: Laptop) -> None:
     """A Linux login product once took any PIN while it was offline."""
     laptop.set_policy({"offline_failures": "25"})
     alice = laptop.add_traveller()
@@ -38,7 +38,7 @@ def test_s21_a_wrong_pin_or_code_opens_no_door_offline(laptop: Laptop) -> None:
     assert OWN_RIGHTS.try_it(laptop.machine, alice.login, PIN + code).is_in
 
 
-def test_s23_one_passcode_opens_one_door_once(laptop: Laptop) -> None:
+def test_s23_one_passcode_works_in_one_login_program_once(laptop: Laptop) -> None:
     alice = laptop.add_traveller()
     used_online = alice.passcode()
     assert SSH.try_it(laptop.machine, alice.login, used_online).is_in
@@ -58,7 +58,7 @@ def test_s23_one_passcode_opens_one_door_once(laptop: Laptop) -> None:
     assert "Signed in." in said.words
 
 
-def test_s26_nobody_asks_for_somebody_else_with_rights_of_his_own(laptop: Laptop) -> None:
+def test_s26_a_user_cannot_sign_in_as_another_with_their_own_rights(laptop: Laptop) -> None:
     alice, bob = laptop.add_traveller(), laptop.add_person()
     laptop.pair.unplug()
     said = OWN_RIGHTS.try_it(laptop.machine, alice.login, alice.passcode(), by=bob.login)

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.services
 TEMPORARY, CHOSEN, OTHER = "2580abcd", "7391kmpq", "5164rstv"
 
 
-def test_every_door_lets_in_whom_the_server_grants(laptop: Laptop) -> None:
+def test_every_login_program_admits_users_whom_the_server_grants(laptop: Laptop) -> None:
     person = laptop.add_person()
     for program in EVERY:
         assert not program.try_it(laptop.machine, person.login, person.wrong_passcode()).is_in, program.name

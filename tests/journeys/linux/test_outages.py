@@ -73,7 +73,7 @@ def test_s24_a_damaged_store_refuses_with_its_reason(laptop: Laptop) -> None:
     assert said.is_in, said.words
 
 
-def test_s24_a_store_without_its_state_lets_nobody_in_and_an_exempt_account_still_gets_in(laptop: Laptop) -> None:
+def test_s24_a_store_without_its_state_admits_only_exempt_accounts(laptop: Laptop) -> None:
     alice = laptop.add_traveller()
     carol = laptop.add_account("correct horse", EXEMPT_GROUP)
     state = laptop.state_directory / STATE

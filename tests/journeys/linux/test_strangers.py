@@ -44,7 +44,7 @@ def strangers(machine: Machine) -> Iterator[None]:
             loop.wait(120)
 
 
-def test_s26_strangers_at_sshd_keep_nobody_from_the_console(laptop: Laptop) -> None:
+def test_s26_strangers_at_sshd_do_not_block_the_console(laptop: Laptop) -> None:
     alice = laptop.add_traveller()
     laptop.pair.unplug()  # each refusal takes its five seconds: the places for strangers are full
     with strangers(laptop.machine):

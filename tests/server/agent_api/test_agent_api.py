@@ -67,13 +67,13 @@ def test_a_device_enrols_signs_in_and_is_filled(interfaces: Interfaces) -> None:
     assert taken.json == {"acknowledged": 1, "server_time": NOW}
 
 
-def test_trust_is_what_the_code_stands_for(interfaces: Interfaces) -> None:
+def test_the_enrolment_code_names_the_trusted_certificate(interfaces: Interfaces) -> None:
     code = invitations.invite(interfaces.instance, ROOT, "laptop", now=NOW)
     trust = decode(api.TrustReply, run(ask(interfaces.app, "GET", api.TRUST)).body)
     code.verify_server(bytes.fromhex(trust.signing_key), bytes.fromhex(trust.ca_certificate))
 
 
-def test_a_wrong_or_used_code_enrols_nobody(interfaces: Interfaces) -> None:
+def test_a_wrong_or_used_code_enrols_no_device(interfaces: Interfaces) -> None:
     private_key = ec.generate_private_key(ec.SECP256R1())
     code = invitations.invite(interfaces.instance, ROOT, "laptop", now=NOW)
     other = new_enrolment_code(b"", b"")
@@ -93,7 +93,7 @@ def test_a_device_proves_the_key_that_it_brings(interfaces: Interfaces) -> None:
 
 
 @pytest.mark.parametrize("path", [api.SIGN_INS, api.EVENTS, api.SYNC, api.UNITS, api.ACKNOWLEDGEMENTS])
-def test_the_signature_is_looked_at_before_the_body(interfaces: Interfaces, path: str) -> None:
+def test_the_signature_is_checked_before_the_body(interfaces: Interfaces, path: str) -> None:
     device, body = a_device(interfaces.instance), b"\xffno message"
     signed = headers_of(device, path, body, NOW)
     wrong = [
@@ -127,7 +127,7 @@ def test_an_unknown_device_s_body_is_not_read(interfaces: Interfaces, device: st
 
 
 @pytest.mark.parametrize("off", [-301, 301, -40_000_000, 400_000_000])
-def test_a_clock_that_is_off_is_told_the_time(interfaces: Interfaces, off: int) -> None:
+def test_a_device_with_a_wrong_clock_gets_the_time(interfaces: Interfaces, off: int) -> None:
     device, body = a_device(interfaces.instance), encode(EMPTY_SYNC)
     reply = run(ask(interfaces.app, "POST", api.SYNC, body, headers_of(device, api.SYNC, body, NOW + off)))
     assert (reply.status, reply.error, reply.json["server_time"]) == (401, "stale-time", NOW)

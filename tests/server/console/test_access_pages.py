@@ -131,7 +131,7 @@ def test_devices_of_one_name_have_pages_of_their_own(world: World, admin: Secret
     assert "2 devices are named 'twin'" in shown
 
 
-def test_a_device_tells_who_can_sign_in_there_and_what_happened(world: World, admin: Secret[str]) -> None:
+def test_a_device_page_lists_its_users_and_recent_activity(world: World, admin: Secret[str]) -> None:
     shown = words(page(world, f"{DEVICES}/{world.device_id}", admin))
     assert f"token {world.alice.serial}" in shown
     assert f"Tokencode of {world.alice.serial}, version 1" in shown
@@ -174,14 +174,14 @@ def test_an_invitation_shows_its_code_once_and_the_next_command(world: World, ad
     assert (again.status, "This invitation does not exist" in words(again)) == (404, True)
 
 
-def test_an_invitation_that_cannot_be_made_keeps_what_was_typed(world: World, admin: Secret[str]) -> None:
+def test_a_failed_invitation_keeps_the_typed_text(world: World, admin: Secret[str]) -> None:
     reply = page(world, f"{DEVICES}:invite", admin, {"name": "office-9", "domain": INSIDE, "hours": "9000"})
     assert reply.status == 400
     assert "must be a number from 1 to 720" in words(reply)
     assert 'value="office-9"' in reply.body.decode()
 
 
-def test_what_a_device_says_of_itself_is_on_its_page_and_in_the_list(world: World, admin: Secret[str]) -> None:
+def test_a_device_s_report_is_on_its_page_and_in_the_list(world: World, admin: Secret[str]) -> None:
     here = f"{DEVICES}/{world.device_id}"
     assert "Accounts without a passcode not reported" in words(page(world, here, admin))
     said = SelfReport(hardware_bound=True, protection=Protection.TPM_PIN_LOCK, exempt=("backup", "root"))
@@ -196,7 +196,7 @@ def test_what_a_device_says_of_itself_is_on_its_page_and_in_the_list(world: Worl
     assert "TPM, PIN lock 2 exempt accounts" in words(page(world, DEVICES, admin))
 
 
-def test_a_device_is_revoked_after_a_question(world: World, admin: Secret[str]) -> None:
+def test_a_device_is_revoked_after_a_confirmation(world: World, admin: Secret[str]) -> None:
     here = f"{DEVICES}/{world.device_id}"
     asked = words(page(world, f"{here}/revoke", admin))
     assert "report it stolen instead" in asked
@@ -205,7 +205,7 @@ def test_a_device_is_revoked_after_a_question(world: World, admin: Secret[str]) 
     assert "revoked" in words(page(world, here, admin))
 
 
-def test_a_theft_is_looked_at_reported_and_told_of_again(world: World, admin: Secret[str]) -> None:
+def test_a_theft_is_previewed_reported_and_shown_again(world: World, admin: Secret[str]) -> None:
     here = f"{DEVICES}/{world.device_id}/stolen"
     before = words(page(world, here, admin))
     assert "You cannot undo this" in before
@@ -219,7 +219,7 @@ def test_a_theft_is_looked_at_reported_and_told_of_again(world: World, admin: Se
     assert "The data of these users ended then: alice." in words(page(world, here, admin))
 
 
-def test_s63_a_theft_names_nobody_of_other_domains(world: World, admin: Secret[str], sales: Secret[str]) -> None:
+def test_s63_a_theft_names_no_users_of_other_domains(world: World, admin: Secret[str], sales: Secret[str]) -> None:
     stolen = a_device(world.instance, "shared", domain=INSIDE)
     carol, bob = (
         a_user(world.instance, login, pin=PIN, domain=domain) for login, domain in (("carol", INSIDE), ("bob", OUTSIDE))
@@ -238,7 +238,7 @@ def test_s63_a_theft_names_nobody_of_other_domains(world: World, admin: Secret[s
     assert "The data of these users ended then: bob, carol." in words(page(world, here, admin))
 
 
-def test_what_a_visitor_may_not_do_is_not_offered(world: World) -> None:
+def test_forbidden_actions_are_not_offered(world: World) -> None:
     desk = an_administrator(world.instance, "help desk", INSIDE)
     here = f"{DEVICES}/{world.device_id}"
     for address in (DEVICES, here):
@@ -278,7 +278,7 @@ def test_a_client_that_cannot_be_added(world: World, admin: Secret[str], changed
 
 
 @pytest.mark.parametrize("viewed", ["", OUTSIDE])
-def test_whoever_may_add_a_client_and_not_look_at_it_sees_its_key(world: World, viewed: str) -> None:
+def test_a_user_who_may_add_but_not_read_clients_sees_the_key(world: World, viewed: str) -> None:
     roles.add_role(world.instance, ROOT, "adder", ["client.manage"], now=NOW)
     user = a_user(world.instance)
     roles.grant(world.instance, ROOT, "adder", HolderKind.USER, user.login, INSIDE, now=NOW)
@@ -301,7 +301,7 @@ def test_a_client_shows_its_roles_and_is_revoked(world: World, admin: Secret[str
     assert "revoked" in words(page(world, f"{CLIENTS}/crm", admin))
 
 
-def test_the_tree_shows_only_what_the_visitor_sees(world: World, admin: Secret[str], sales: Secret[str]) -> None:
+def test_the_tree_shows_only_domains_in_scope(world: World, admin: Secret[str], sales: Secret[str]) -> None:
     domains.add_domain(world.instance, ROOT, "Bern", INSIDE, now=NOW)
     whole, part = (page(world, DOMAINS, token).body.decode() for token in (admin, sales))
     assert whole.index(f">{TOP_DOMAIN}<") < whole.index(f">{INSIDE}<") < whole.index(">Bern<")
@@ -345,7 +345,7 @@ def test_another_policy_that_discards_data_is_asked_about_first(world: World, ad
     assert domains.show_domain(world.instance, ROOT, INSIDE).policies[PolicyKind.OFFLINE] == "Strict"
 
 
-def test_it_is_told_that_a_policy_does_not_go_down(world: World, admin: Secret[str]) -> None:
+def test_the_page_says_that_policies_are_not_inherited(world: World, admin: Secret[str]) -> None:
     domains.add_domain(world.instance, ROOT, "Above", now=NOW)
     assert "Policies are not inherited by domains below it." in words(page(world, f"{DOMAINS}/Above/policies", admin))
     domains.add_domain(world.instance, ROOT, "Below", "Above", now=NOW)
@@ -418,14 +418,14 @@ def test_a_role_is_granted_to_users_and_clients(world: World, admin: Secret[str]
     assert "crm API client" in words(page(world, f"{ROLES}:holders?kind=client", admin))
 
 
-def test_the_form_of_a_grant_knows_what_led_to_it(world: World, admin: Secret[str]) -> None:
+def test_the_form_of_a_grant_is_filled_from_its_link(world: World, admin: Secret[str]) -> None:
     shown = page(world, f"{ROLES}:grant?kind=client&holder=crm&role=help%20desk", admin).body.decode()
     assert 'value="crm"' in shown
     assert '<option value="client" selected>' in shown
     assert '<option value="help desk" selected>' in shown
 
 
-def test_nobody_gives_rights_that_they_do_not_have(world: World, sales: Secret[str]) -> None:
+def test_administrators_cannot_give_rights_that_they_lack(world: World, sales: Secret[str]) -> None:
     form = {"role": SUPER_ADMINISTRATOR, "kind": "user", "holder": "alice", "domain": INSIDE}
     reply = page(world, f"{ROLES}:grant", sales, form)
     assert reply.status == 403
@@ -455,7 +455,7 @@ def test_a_permission_that_one_has_not_is_not_to_be_ticked(world: World) -> None
     assert not re.search(r'value="user.view"[^>]* disabled', shown)
 
 
-def test_what_has_been_taken_away_meanwhile_is_said(world: World, admin: Secret[str]) -> None:
+def test_an_action_on_a_removed_object_is_reported(world: World, admin: Secret[str]) -> None:
     fields = {"kind": "user", "holder": a_user(world.instance).login, "domain": INSIDE}
     reply = page(world, f"{ROLES}/auditor/revoke", admin, fields)
     assert (reply.status, "does not have the role" in words(reply)) == (404, True)
@@ -464,7 +464,7 @@ def test_what_has_been_taken_away_meanwhile_is_said(world: World, admin: Secret[
     assert page(world, f"{DEVICES}/none", admin).status == 404
 
 
-def test_a_device_that_is_gone_says_what_may_still_open_it(world: World, admin: Secret[str]) -> None:
+def test_a_revoked_device_page_lists_what_may_still_open_it(world: World, admin: Secret[str]) -> None:
     here = f"{DEVICES}/{world.device_id}"
     devices.revoke(world.instance, ROOT, world.device_id, now=NOW)
     revoked = words(page(world, here, admin))

@@ -99,13 +99,13 @@ def test_an_order_goes_on_page_by_page_with_few_statements(world: World, admin: 
 
 
 @pytest.mark.parametrize("noun", ["users", "tokens", "devices"])
-def test_an_order_that_there_is_not_is_said(world: World, admin: Secret[str], noun: str) -> None:
+def test_an_unknown_order_is_reported(world: World, admin: Secret[str], noun: str) -> None:
     reply = look(world, admin, f"/console/{noun}?order=colour")
     assert reply.status == 400
     assert f"{noun.capitalize()} cannot be sorted by 'colour'" in words(reply)
 
 
-def test_several_devices_are_revoked_after_a_question(world: World, admin: Secret[str]) -> None:
+def test_several_devices_are_revoked_after_a_confirmation(world: World, admin: Secret[str]) -> None:
     ids = [a_device(world.instance, name, domain=INSIDE).device_id for name in ("till-2", "till-1")]
     gone = a_device(world.instance, "till-0", domain=INSIDE).device_id
     devices.revoke(world.instance, ROOT, gone, now=NOW)

@@ -49,7 +49,7 @@ def page_of(action: str) -> Page:
     return min(found, key=lambda page: page.path.count("{"))
 
 
-def test_who_may_act_elsewhere_is_offered_nothing_here(world: World, token: Secret[str]) -> None:
+def test_rights_in_other_domains_offer_no_actions_here(world: World, token: Secret[str]) -> None:
     looked_at: set[str] = set()
     offered: dict[str, str] = {}  # with the page that does
     for page in pages_about_something():
@@ -68,7 +68,7 @@ def test_who_may_act_elsewhere_is_offered_nothing_here(world: World, token: Secr
             assert reply.status == 200, f"{path} offers {link}, which answers {reply.status}"
 
 
-def test_what_may_be_done_is_asked_once_for_all_rows(world: World, token: Secret[str]) -> None:
+def test_permissions_are_checked_once_for_all_rows(world: World, token: Secret[str]) -> None:
     for number in range(20):
         a_user(world.instance, f"user-{number}")
     for path in ("/console/users", "/console/tokens"):

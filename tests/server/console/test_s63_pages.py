@@ -44,7 +44,7 @@ def somebody_with(world: World, permissions: frozenset[Permission], domain: str 
 
 
 @every_page
-def test_s63_whoever_is_not_signed_in_is_sent_to_the_sign_in(world: World, page: Page) -> None:
+def test_s63_a_visitor_without_a_session_is_redirected_to_sign_in(world: World, page: Page) -> None:
     over = an_administrator(world.instance, SUPER_ADMINISTRATOR, TOP_DOMAIN)
     before = effects(world.instance)
     replies = [run(visit(world, page, token)) for token in (None, Secret("sps_wrong"), Secret("spk_wrong"))]
@@ -56,7 +56,7 @@ def test_s63_whoever_is_not_signed_in_is_sent_to_the_sign_in(world: World, page:
 
 
 @every_page
-def test_s63_who_has_every_other_permission_is_refused(world: World, page: Page) -> None:
+def test_s63_all_other_permissions_are_not_enough(world: World, page: Page) -> None:
     if page.permission is None:
         return  # for everybody who signed in; what it shows is said by its use cases
     token = somebody_with(world, frozenset(Permission) - {page.permission})
@@ -67,7 +67,7 @@ def test_s63_who_has_every_other_permission_is_refused(world: World, page: Page)
 
 
 @every_page
-def test_s63_what_is_elsewhere_is_on_no_page(world: World, page: Page) -> None:
+def test_s63_objects_out_of_scope_are_on_no_page(world: World, page: Page) -> None:
     token = an_administrator(world.instance, SUPER_ADMINISTRATOR, OUTSIDE)
     before = effects(world.instance)
     reply = run(visit(world, page, token))
@@ -101,7 +101,7 @@ def test_s61_a_form_of_another_site_or_sign_in_does_nothing(world: World, page: 
 
 
 @every_page
-def test_s62_what_is_dangerous_asks_for_the_second_factor(world: World, page: Page) -> None:
+def test_s62_dangerous_actions_require_the_second_factor(world: World, page: Page) -> None:
     token = an_administrator(world.instance, SUPER_ADMINISTRATOR, TOP_DOMAIN)
     world.interfaces.now[0] = NOW + FRESH_SECONDS
     before = effects(world.instance)
@@ -146,7 +146,7 @@ def _verify_inert(page: str, nonce: str) -> None:
 
 
 @pytest.mark.parametrize("page", [each for each in CONSOLE.pages if each.largest > FORM], ids=lambda page: page.path)
-def test_s08_who_may_send_no_file_sends_none(world: World, page: Page) -> None:
+def test_s08_a_user_without_permission_cannot_upload(world: World, page: Page) -> None:
     """The server refuses before it reads the body: the announced length is above every limit."""
     auditor = an_administrator(world.instance, "auditor", TOP_DOMAIN)
     over = an_administrator(world.instance, SUPER_ADMINISTRATOR, TOP_DOMAIN)

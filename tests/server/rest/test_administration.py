@@ -48,7 +48,7 @@ class Administrator:
             yield found["items"]
 
 
-def test_a_list_is_gone_through_page_by_page(carol_anywhere: Administrator) -> None:
+def test_a_list_is_read_page_by_page(carol_anywhere: Administrator) -> None:
     logins = {a_user(carol_anywhere.interfaces.instance).login for _ in range(7)}
     pages = [*carol_anywhere.pages("/v1/users?limit=3")]
     assert [len(page) for page in pages] == [3, 3, 2]
@@ -60,14 +60,14 @@ def test_a_list_is_gone_through_page_by_page(carol_anywhere: Administrator) -> N
     assert rows == [row.id for row in reversed(logged_events(carol_anywhere.interfaces.instance))]
 
 
-def test_devices_of_one_name_are_gone_through_too(carol_anywhere: Administrator) -> None:
+def test_devices_of_one_name_are_read_page_by_page(carol_anywhere: Administrator) -> None:
     made = [a_device(carol_anywhere.interfaces.instance, name).device_id for name in ("b", "a", "b", "b", "c")]
     pages = [*carol_anywhere.pages("/v1/devices?limit=2")]
     assert [device["name"] for page in pages for device in page] == ["a", "b", "b", "b", "c"]
     assert {device["device_id"] for page in pages for device in page} == set(made)
 
 
-def test_alarms_are_gone_through_too(carol_anywhere: Administrator) -> None:
+def test_alarms_are_read_page_by_page(carol_anywhere: Administrator) -> None:
     for action in (action for action in Action if action.is_alarm):
         with carol_anywhere.interfaces.instance.database.write() as connection:
             raise_alarm(connection, NOW, SYSTEM, action)
@@ -77,7 +77,7 @@ def test_alarms_are_gone_through_too(carol_anywhere: Administrator) -> None:
     assert len(set(found)) == sum(action.is_alarm for action in Action)
 
 
-def test_a_list_without_pages_says_whether_it_is_cut(carol: Administrator) -> None:
+def test_a_list_without_pages_reports_its_cut(carol: Administrator) -> None:
     grants, operators = (carol.asks("GET", path).json for path in ("/v1/role-grants", "/v1/operators"))
     assert (len(grants["items"]), grants["cut"], operators) == (1, False, {"items": [], "cut": False})
 
@@ -134,7 +134,7 @@ def test_a_secret_that_was_sent_is_in_no_answer(carol: Administrator) -> None:
             assert secret not in reply.body.decode()
 
 
-def test_what_is_shown_once_is_in_the_answer_and_nowhere_else(carol: Administrator) -> None:
+def test_a_secret_shown_once_is_only_in_the_answer(carol: Administrator) -> None:
     user = a_user(carol.interfaces.instance)
     key = carol.asks("POST", "/v1/clients", {"name": "vpn"}).json["key"]
     code = carol.asks("POST", "/v1/device-invitations", {"name": "laptop"}).json["code"]
@@ -150,12 +150,12 @@ def test_a_large_body_is_not_read(carol: Administrator) -> None:
     assert carol.asks("POST", "/v1/domains", b"x" * 70_000, announced=False).status == 413
 
 
-def test_who_is_unknown_is_refused_before_the_body_is_read(interfaces: Interfaces) -> None:
+def test_an_unknown_caller_is_refused_before_the_body_is_read(interfaces: Interfaces) -> None:
     reply = run(ask(interfaces.app, "POST", "/v1/domains", b"x" * 70_000, {"Authorization": "Bearer spk_no"}))
     assert reply.status == 401
 
 
-def test_another_method_says_which_there_are(interfaces: Interfaces) -> None:
+def test_a_wrong_method_lists_the_allowed_ones(interfaces: Interfaces) -> None:
     reply = run(ask(interfaces.app, "PATCH", "/v1/domains"))
     assert (reply.status, reply.error) == (405, "no-such-route")
     assert dict(reply.headers)[b"allow"]

@@ -56,6 +56,6 @@ def test_a_removal_needs_no_body() -> None:
 
 
 @pytest.mark.parametrize("name", [*CHANGES, "policies.make_default"])
-def test_the_description_says_how_to_confirm(name: str) -> None:
+def test_the_description_explains_confirmations(name: str) -> None:
     assert "confirmation-needed" in BY_NAME[name].words
     assert "confirmed" in {member.name for member in BY_NAME[name].members}

@@ -61,7 +61,7 @@ class Sender:
 
 
 @pytest.mark.parametrize("path", FILES)
-def test_s08_who_may_import_no_file_sends_none(world: World, path: str) -> None:
+def test_s08_a_caller_without_permission_cannot_upload(world: World, path: str) -> None:
     program = clients.add_client(world.instance, ROOT, "desk", TOP_DOMAIN, now=NOW)
     for token in (program, an_administrator(world.instance, "auditor", TOP_DOMAIN)):
 

@@ -41,7 +41,7 @@ def asks(world: World, operation: Operation, members: dict[str, object], token: 
 
 
 @every_operation
-def test_s63_whoever_is_unknown_is_refused(world: World, operation: Operation) -> None:
+def test_s63_an_unknown_caller_is_refused(world: World, operation: Operation) -> None:
     members = request_of(world, operation)
     over = an_administrator(world.instance, SUPER_ADMINISTRATOR, TOP_DOMAIN)
     demoted = a_user(world.instance)
@@ -59,7 +59,7 @@ def test_s63_whoever_is_unknown_is_refused(world: World, operation: Operation) -
 
 
 @every_operation
-def test_s63_a_role_does_what_it_says_and_nothing_else(world: World, operation: Operation) -> None:
+def test_s63_a_role_allows_its_operations_only(world: World, operation: Operation) -> None:
     members = request_of(world, operation)
     needed = needed_by(operation, members)
     may = {role: needed in has or operation.name in _ANYBODY for role, has in PREDEFINED.items()}
@@ -76,7 +76,7 @@ def test_s63_a_role_does_what_it_says_and_nothing_else(world: World, operation: 
 
 
 @every_operation
-def test_s63_what_is_elsewhere_does_not_exist(world: World, operation: Operation) -> None:
+def test_s63_objects_of_other_domains_do_not_exist(world: World, operation: Operation) -> None:
     members = request_of(world, operation)
     token = an_administrator(world.instance, SUPER_ADMINISTRATOR, OUTSIDE)
     before = effects(world.instance)
@@ -90,7 +90,7 @@ def test_s63_what_is_elsewhere_does_not_exist(world: World, operation: Operation
 
 
 @every_operation
-def test_s42_what_changes_something_is_on_record(world: World, operation: Operation) -> None:
+def test_s42_every_change_is_logged(world: World, operation: Operation) -> None:
     members = request_of(world, operation)
     token = an_administrator(world.instance, SUPER_ADMINISTRATOR, TOP_DOMAIN)
     before = effects(world.instance)
@@ -102,7 +102,7 @@ def test_s42_what_changes_something_is_on_record(world: World, operation: Operat
 
 
 @every_operation
-def test_s62_what_is_dangerous_needs_a_fresh_second_factor(world: World, operation: Operation) -> None:
+def test_s62_dangerous_operations_need_a_fresh_second_factor(world: World, operation: Operation) -> None:
     members = request_of(world, operation)
     token = an_administrator(world.instance, SUPER_ADMINISTRATOR, TOP_DOMAIN)
     before = effects(world.instance)
@@ -115,7 +115,7 @@ def test_s62_what_is_dangerous_needs_a_fresh_second_factor(world: World, operati
         assert reply.status in (200, 204), reply
 
 
-def test_s62_covers_what_it_has_to() -> None:
+def test_s62_covers_every_dangerous_operation() -> None:
     """Showing a code or letting it in, assigning or removing a token, resetting a PIN, inviting a computer, changing a
     policy, a role, a key, or by a move which of them are in force.
     """

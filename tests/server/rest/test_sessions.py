@@ -71,7 +71,7 @@ def test_the_token_is_kept_as_a_hash(interfaces: Interfaces) -> None:
     assert token not in repr(logged_events(interfaces.instance))
 
 
-def test_s05_a_token_without_a_pin_opens_no_door_of_administrators(any_interfaces: Interfaces) -> None:
+def test_s05_a_token_without_a_pin_opens_no_administrators_interface(any_interfaces: Interfaces) -> None:
     carol = a_user(any_interfaces.instance)
     make_administrator(any_interfaces.instance, carol.login)
     wrong, right = carol.wrong(NOW).reveal(), carol.typed(NOW).reveal()
@@ -123,7 +123,7 @@ def _without_role(interfaces: Interfaces, carol: User) -> None:
     [_locked, _disabled, _without_role, lambda interfaces, carol: set_end(interfaces.instance, carol, account=NOW)],
     ids=["locked", "disabled", "without role", "expired"],
 )
-def test_who_may_no_longer_is_refused_at_once(interfaces: Interfaces, ends: Callable[[Interfaces, User], None]) -> None:
+def test_a_revoked_right_counts_at_once(interfaces: Interfaces, ends: Callable[[Interfaces, User], None]) -> None:
     carol = a_user(interfaces.instance, pin=PIN)
     make_administrator(interfaces.instance, carol.login)
     token = session_of(interfaces.instance, carol)
@@ -132,7 +132,7 @@ def test_who_may_no_longer_is_refused_at_once(interfaces: Interfaces, ends: Call
     assert (asked(interfaces, token).status, asked(interfaces, token).error) == (401, "unknown-caller")
 
 
-def test_a_lock_that_ends_by_itself_lets_the_session_go_on(memory_database: Any) -> None:
+def test_a_session_survives_a_lock_that_ends_automatically(memory_database: Any) -> None:
     instance = an_instance(memory_database, lockout={"unlock_after_minutes": "5"})
     with interfaces_of(instance) as interfaces:
         carol = a_user(instance, pin=PIN)
@@ -159,7 +159,7 @@ def test_a_second_passcode_refreshes_the_second_factor(any_interfaces: Interface
     assert logged_events(any_interfaces.instance, Action.SESSION_REFRESHED)[0].actor == f"user:{carol.account_id}"
 
 
-def test_somebody_elses_passcode_refreshes_nothing(interfaces: Interfaces) -> None:
+def test_another_user_s_passcode_refreshes_nothing(interfaces: Interfaces) -> None:
     carol, dora = a_super_administrator(interfaces.instance), a_super_administrator(interfaces.instance)
     token = session_of(interfaces.instance, carol)
     later = interfaces.now[0] = NOW + FRESH_SECONDS
@@ -167,7 +167,7 @@ def test_somebody_elses_passcode_refreshes_nothing(interfaces: Interfaces) -> No
     assert reply.json["result"] == "denied"
 
 
-def test_a_question_is_answered_from_the_address_that_it_was_sent_to(interfaces: Interfaces) -> None:
+def test_a_challenge_is_answered_from_its_own_address_only(interfaces: Interfaces) -> None:
     carol = a_user(interfaces.instance, pin=PIN)
     make_administrator(interfaces.instance, carol.login)
     make_suspicious(interfaces.instance, carol)
@@ -196,7 +196,7 @@ def test_a_large_body_is_not_read(interfaces: Interfaces) -> None:
     assert run(ask(interfaces.app, "POST", "/v1/sessions", b"x" * 20_000)).status == 413
 
 
-def test_s06_from_elsewhere_nobody_counts_failures_of_an_administrator(database: Database) -> None:
+def test_s06_other_networks_cannot_add_failures_to_an_administrator(database: Database) -> None:
     instance = an_instance(database)
     carol = a_super_administrator(instance)
     with interfaces_of(instance, admin_networks=("192.0.2.0/24",)) as interfaces:

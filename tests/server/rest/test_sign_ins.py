@@ -37,7 +37,7 @@ async def _twice(interfaces: Interfaces, user: str, passcode: str) -> tuple[Repl
     return await interfaces.rest(user, passcode), await interfaces.rest(user, passcode)
 
 
-def test_every_bad_key_is_answered_alike(interfaces: Interfaces) -> None:
+def test_every_bad_key_gets_the_same_answer(interfaces: Interfaces) -> None:
     alice = a_user(interfaces.instance)
     instance = interfaces.instance
     revoked = add_client(instance, ROOT, "revoked", now=NOW)
@@ -83,14 +83,14 @@ def test_a_large_body_is_not_read(interfaces: Interfaces, *, announced: bool) ->
     assert (reply.status, reply.error) == (413, "too-large")
 
 
-def test_a_misread_group_is_named_whoever_asks(interfaces: Interfaces) -> None:
+def test_a_misread_group_is_named_for_every_user(interfaces: Interfaces) -> None:
     a_user(interfaces.instance, "alice", pin="4711")
     replies = [run(interfaces.rest(user, "4711 AAAAA-ZZZZZ")) for user in ("alice", "nobody")]
     assert replies[0].body == replies[1].body
     assert replies[0].json["misread"] == [1, 2]
 
 
-def test_what_is_too_much_is_turned_away_and_not_judged(interfaces: Interfaces) -> None:
+def test_requests_over_the_limit_are_rejected_unjudged(interfaces: Interfaces) -> None:
     alice = a_user(interfaces.instance)
     service = replace(interfaces.service, sign_ins=WorkPool("narrow", 1, 1))
     crowded = replace(interfaces, service=service, app=create_application(service))
@@ -137,7 +137,7 @@ def test_a_bad_body_is_refused_in_words(interfaces: Interfaces, body: bytes) -> 
 
 
 @given(st.text(max_size=200), st.text(max_size=200))
-def test_nothing_that_is_typed_breaks_the_door(user: str, passcode: str) -> None:
+def test_no_typed_text_breaks_the_interface(user: str, passcode: str) -> None:
     database = Database(open_engine("sqlite://"))
     schema.upgrade(database.engine)
     with interfaces_of(an_instance(database, policy={})) as interfaces:
@@ -150,7 +150,7 @@ def test_nothing_that_is_typed_breaks_the_door(user: str, passcode: str) -> None
     database.close()
 
 
-def test_what_is_not_there_is_an_error_of_the_same_shape(interfaces: Interfaces) -> None:
+def test_an_unknown_path_is_an_error_of_the_same_shape(interfaces: Interfaces) -> None:
     for method, path in (("GET", "/x"), ("GET", "/v1/sign-ins"), ("DELETE", "/health"), ("POST", "/agent/v1/nothing")):
         reply = run(ask(interfaces.app, method, path))
         assert reply.status in (404, 405)

@@ -68,7 +68,7 @@ def test_the_servers_name_leads_to_self_service_and_that_to_the_consoles(interfa
     assert b'href="/self-service"' in nobody.get("/console/sign-in").body
 
 
-def test_home_says_what_works_if_the_network_dies_now(interfaces: Interfaces, alice: User) -> None:
+def test_home_lists_what_works_without_the_network(interfaces: Interfaces, alice: User) -> None:
     a_filled_device(interfaces.instance, alice, "laptop")
     interfaces.now[0] = NOW + 60
     a_device(interfaces.instance, "tablet").sign_in(alice, interfaces.now[0])
@@ -187,9 +187,7 @@ def test_a_token_is_reported_lost_and_every_session_ends(interfaces: Interfaces,
     assert (row.actor, row.account_id, row.token_id) == (f"user:{alice.account_id}", alice.account_id, alice.token_id)
 
 
-def test_whoever_reports_a_token_lost_is_told_what_still_works_and_whom_to_call(
-    interfaces: Interfaces, alice: User
-) -> None:
+def test_reporting_a_lost_token_shows_what_still_works_and_whom_to_call(interfaces: Interfaces, alice: User) -> None:
     other, off = (a_token(interfaces.instance, "alice", alice.account_id) for _ in range(2))
     tokens.set_enabled(interfaces.instance, ROOT, off.serial, enabled=False, now=NOW)
     edit_policy(interfaces.instance, {"help_text": "555 0100"})
@@ -258,7 +256,7 @@ def test_s63_a_device_that_others_signed_in_on_is_not_shut_out_by_one_of_them(
     assert shared.row.revoked_at is None
 
 
-def test_whoever_only_guessed_on_a_device_does_not_use_it(interfaces: Interfaces, alice: User) -> None:
+def test_a_wrong_guess_makes_no_user_of_a_device(interfaces: Interfaces, alice: User) -> None:
     bob, laptop = a_user(interfaces.instance, "bob", pin=PIN), a_filled_device(interfaces.instance, alice, "laptop")
     laptop.sign_in(bob, NOW, bob.wrong(NOW))
     interfaces.now[0] = NOW + 60
@@ -279,7 +277,7 @@ def test_s62_a_device_is_reported_stolen_with_a_fresh_second_factor_only(interfa
     assert laptop.row.revoked_at == later
 
 
-def test_s05_one_factor_opens_no_self_service_to_whoever_holds_a_role(any_interfaces: Interfaces) -> None:
+def test_s05_one_factor_opens_no_self_service_for_role_holders(any_interfaces: Interfaces) -> None:
     """Else it would set the PIN of the other token, and so become two (ADR 17)."""
     chief = a_user(any_interfaces.instance, "chief", pin=PIN)
     user = a_user(any_interfaces.instance, "user", pin=PIN)
@@ -294,7 +292,7 @@ def test_s05_one_factor_opens_no_self_service_to_whoever_holds_a_role(any_interf
     assert is_granted(run(any_interfaces.self_service("user", apps["user"].typed(NOW).reveal())))
 
 
-def test_s05_one_factor_is_no_fresh_second_factor_of_whoever_holds_a_role(interfaces: Interfaces, alice: User) -> None:
+def test_s05_one_factor_is_no_fresh_second_factor_for_role_holders(interfaces: Interfaces, alice: User) -> None:
     app = a_token(interfaces.instance, "alice", alice.account_id)
     make_administrator(interfaces.instance, "alice")
     visitor = signed_in(interfaces, alice)
@@ -307,7 +305,7 @@ def test_s05_one_factor_is_no_fresh_second_factor_of_whoever_holds_a_role(interf
     assert said(visitor.post(page, form | {"second-factor": alice.typed(later + 30).reveal()})) == HOME
 
 
-def test_the_emergency_path_says_for_each_device_what_would_open_it(interfaces: Interfaces, alice: User) -> None:
+def test_the_emergency_page_lists_what_opens_each_device(interfaces: Interfaces, alice: User) -> None:
     a_filled_device(interfaces.instance, alice, "laptop")
     interfaces.now[0] = NOW + 60
     a_device(interfaces.instance, "tablet").sign_in(alice, interfaces.now[0])
@@ -317,7 +315,7 @@ def test_the_emergency_path_says_for_each_device_what_would_open_it(interfaces: 
     assert "tablet you cannot sign in" in page
 
 
-def test_activity_is_told_in_words_and_page_by_page(interfaces: Interfaces, alice: User) -> None:
+def test_activity_is_shown_in_words_and_page_by_page(interfaces: Interfaces, alice: User) -> None:
     run(interfaces.rest("alice", alice.wrong(NOW).reveal()))
     for number in range(60):
         tokens.set_enabled(interfaces.instance, ROOT, alice.serial, enabled=bool(number % 2), now=NOW)
@@ -330,7 +328,7 @@ def test_activity_is_told_in_words_and_page_by_page(interfaces: Interfaces, alic
     assert visitor.get(f"{HOME}/activity?after=x").status == 400
 
 
-def test_a_page_asks_few_questions(interfaces: Interfaces, alice: User) -> None:
+def test_a_page_makes_few_queries(interfaces: Interfaces, alice: User) -> None:
     for number in range(3):
         a_filled_device(interfaces.instance, alice, f"laptop{number}", now=interfaces.now[0])
         interfaces.now[0] += 60
@@ -355,7 +353,7 @@ def test_a_user_of_two_tokens_sees_both(interfaces: Interfaces, alice: User) -> 
     assert f"{alice.serial} works PIN set" in page
 
 
-def test_s06_whoever_holds_a_role_is_not_tried_from_elsewhere_here_either(memory_database: Database) -> None:
+def test_s06_role_holders_are_not_tried_from_other_networks_at_self_service(memory_database: Database) -> None:
     with interfaces_of(an_instance(memory_database), admin_networks=("192.0.2.0/24",)) as interfaces:
         chief, user = a_user(interfaces.instance, "chief", pin=PIN), a_user(interfaces.instance, "user", pin=PIN)
         make_administrator(interfaces.instance, "chief")
@@ -369,7 +367,7 @@ def test_s06_whoever_holds_a_role_is_not_tried_from_elsewhere_here_either(memory
         assert is_granted(run(interfaces.self_service("user", user.typed(NOW).reveal(), address="198.51.100.7")))
 
 
-def test_s06_an_open_session_of_whoever_holds_a_role_is_of_no_use_elsewhere(memory_database: Database) -> None:
+def test_s06_a_role_holder_s_session_is_refused_from_other_networks(memory_database: Database) -> None:
     """Not for guesses: neither a passcode, nor two codes, nor a second factor is tried there."""
     with interfaces_of(an_instance(memory_database), admin_networks=("192.0.2.0/24",)) as interfaces:
         chief, user = (a_user(interfaces.instance, login, pin=PIN) for login in ("chief", "user"))
@@ -388,7 +386,7 @@ def test_s06_an_open_session_of_whoever_holds_a_role_is_of_no_use_elsewhere(memo
         assert inside["chief"].get(HOME).status == 200
 
 
-def test_s06_from_elsewhere_nobody_counts_failures_of_a_user_here(interfaces: Interfaces, alice: User) -> None:
+def test_s06_other_networks_cannot_add_failures_to_a_user(interfaces: Interfaces, alice: User) -> None:
     settings = replace(interfaces.service.settings, self_service_networks=("192.0.2.0/24",))
     service = replace(interfaces.service, settings=settings)
     inside = replace(interfaces, service=service, app=create_application(service))

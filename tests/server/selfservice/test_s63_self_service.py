@@ -67,7 +67,7 @@ def two(interfaces: Interfaces) -> Two:
 
 
 @every_page_about_something
-def test_s63_what_is_somebody_elses_does_not_exist(two: Two, page: Page) -> None:
+def test_s63_objects_of_other_users_do_not_exist(two: Two, page: Page) -> None:
     """In the same words as what is not there at all, and nothing happens."""
     before, row, names = (
         two.effects(),
@@ -89,7 +89,7 @@ def _without_changing(body: bytes, names: tuple[str, ...]) -> list[bytes]:
 
 
 @every_page
-def test_s63_no_page_tells_of_anybody_else(two: Two, page: Page) -> None:
+def test_s63_no_page_reveals_other_users(two: Two, page: Page) -> None:
     """With what is Mallory's own: every page answers, and nothing of Alice is on it."""
     reply = two.mallory.ask(page, two.own.serial, two.own_device_id, form={**two.form(), "user": "alice"})
     assert reply.status < 500
@@ -98,7 +98,7 @@ def test_s63_no_page_tells_of_anybody_else(two: Two, page: Page) -> None:
 
 
 @every_page
-def test_s63_whoever_is_not_signed_in_is_sent_to_the_sign_in(two: Two, page: Page) -> None:
+def test_s63_a_visitor_without_a_session_is_redirected_to_sign_in(two: Two, page: Page) -> None:
     before = two.effects()
     mallory = two.mallory.token
     assert mallory is not None

@@ -34,7 +34,7 @@ def with_passkey(interfaces: Interfaces, user: User) -> tuple[Visitor, Authentic
     return Visitor(interfaces, signed_in_with(interfaces.instance, key, interfaces.now[0]).token), key
 
 
-def test_whoever_lost_the_token_makes_codes_and_signs_in_with_one(interfaces: Interfaces, alice: User) -> None:
+def test_a_user_with_a_lost_token_makes_codes_and_signs_in_with_one(interfaces: Interfaces, alice: User) -> None:
     visitor, _ = with_passkey(interfaces, alice)
     page = f"{HOME}/tokens/{alice.serial}/emergency"
     assert f'href="{page}"'.encode() in visitor.get(HOME).body
@@ -53,7 +53,7 @@ def test_whoever_lost_the_token_makes_codes_and_signs_in_with_one(interfaces: In
     assert f"by you, in self-service, token {alice.serial}" in text_of(visitor.get(f"{HOME}/activity"))
 
 
-def test_the_page_says_why_no_codes_are_made_here(interfaces: Interfaces, alice: User) -> None:
+def test_the_page_explains_why_no_codes_can_be_made(interfaces: Interfaces, alice: User) -> None:
     """Signed in with the very token; and where policy leaves it to the help desk, nothing is offered."""
     visitor, page = signed_in(interfaces, alice), f"{HOME}/tokens/{alice.serial}/emergency"
     assert "signed in with the token itself" in text_of(visitor.get(page))

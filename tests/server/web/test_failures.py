@@ -56,7 +56,7 @@ def with_service(interfaces: Interfaces, **changed: Any) -> Interfaces:
 
 
 @every_site
-def test_what_is_not_there(interfaces: Interfaces, site: Site) -> None:
+def test_an_unknown_page_is_not_found(interfaces: Interfaces, site: Site) -> None:
     for path in (f"{site.home}/nothing/of/the/kind", f"{site.home}/%2e%2e/x", f"{site.home}/%zz"):
         reply = got(interfaces, path)
         assert reply.status == 404
@@ -64,7 +64,7 @@ def test_what_is_not_there(interfaces: Interfaces, site: Site) -> None:
 
 
 @every_site
-def test_what_takes_forms_is_not_looked_at(interfaces: Interfaces, site: Site) -> None:
+def test_an_address_for_forms_allows_no_get(interfaces: Interfaces, site: Site) -> None:
     reply = got(interfaces, site.sign_out)
     assert reply.status == 405
     assert header(reply, "allow") == "POST"
@@ -82,7 +82,7 @@ def test_another_host_has_no_page_that_leads_back_here(interfaces: Interfaces, s
 
 
 @every_site
-def test_whoever_comes_from_another_network(interfaces: Interfaces, site: Site) -> None:
+def test_other_networks_are_refused(interfaces: Interfaces, site: Site) -> None:
     networks = ("192.0.2.0/24",)
     settings = replace(interfaces.service.settings, self_service_networks=networks)
     inside = with_service(interfaces, settings=settings, admin_networks=networks)
@@ -156,18 +156,18 @@ def test_a_refusal_within_the_console_leads_on(world: World) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/nothing", "/agent/v1/nothing", "/v1/%2e%2e/console", "/nothing"])
-def test_programs_are_told_in_json(interfaces: Interfaces, path: str) -> None:
+def test_programs_get_errors_as_json(interfaces: Interfaces, path: str) -> None:
     reply = got(interfaces, path)
     assert (reply.status, reply.error) == (404, "no-such-route")
     assert got(interfaces, "/v1/nothing", {"accept": "text/html"}).error == "no-such-route"
 
 
-def test_a_person_who_mistypes_an_address_is_shown_where_to_begin(interfaces: Interfaces) -> None:
+def test_a_mistyped_address_shows_links_to_begin(interfaces: Interfaces) -> None:
     reply = got(interfaces, "/consol", {"accept": "text/html,application/xhtml+xml;q=0.9", **_OURS})
     assert reply.status == 404
     assert is_page(reply, "This page does not exist", leads_on=SELF_SERVICE.home)
 
 
-def test_a_script_of_ours_is_told_in_json(interfaces: Interfaces) -> None:
+def test_our_scripts_get_errors_as_json(interfaces: Interfaces) -> None:
     reply = sent(interfaces, "/console/sign-in/passkey/question", headers={"accept": "application/json"})
     assert (reply.status, reply.error) == (403, "not-allowed")

@@ -96,7 +96,7 @@ def _strangers(interfaces: Interfaces) -> set[tuple[str, str]]:
     return {each for each in reached if each[0] != "HEAD"} - described - pages
 
 
-def test_s61_what_is_in_no_registry_of_pages_is_named_here(interfaces: Interfaces) -> None:
+def test_s61_requests_outside_the_registries_are_listed_here(interfaces: Interfaces) -> None:
     """The sweeps over every page take their routes from the registries: this is the rest, and swept below."""
     welcome = "/console/welcome"
     assert _strangers(interfaces) == {

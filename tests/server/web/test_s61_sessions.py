@@ -55,7 +55,7 @@ def carol(interfaces: Interfaces) -> User:
     return user
 
 
-def test_s61_a_session_that_nobody_uses_ends(interfaces: Interfaces, carol: User) -> None:
+def test_s61_an_idle_session_ends(interfaces: Interfaces, carol: User) -> None:
     token = session_of(interfaces.instance, carol)
     interfaces.now[0] = NOW + IDLE_SECONDS - 1
     assert looks_in(interfaces, token).status == 200
@@ -141,7 +141,7 @@ def test_s61_a_session_that_is_there_when_its_user_is_disabled_does_not_hold(
     assert is_sent_to_the_sign_in(looks_in(interfaces, token))
 
 
-def test_s63_sessions_are_ended_by_who_may_and_stands_not_below(interfaces: Interfaces) -> None:
+def test_s63_ending_sessions_needs_the_permission_and_enough_rights(interfaces: Interfaces) -> None:
     instance: Instance = interfaces.instance
     add_tree(instance)
     chief, _ = an_administrator(instance, (SUPER_ADMINISTRATOR, TOP_DOMAIN))
@@ -192,7 +192,7 @@ def _locked_for_a_while(interfaces: Interfaces, carol: User, meanwhile: Callable
     users.unlock(interfaces.instance, ROOT, carol.login, now=NOW)
 
 
-def test_s61_who_signs_out_when_locked_is_out_for_good(interfaces: Interfaces, carol: User) -> None:
+def test_s61_signing_out_while_locked_is_final(interfaces: Interfaces, carol: User) -> None:
     token = session_of(interfaces.instance, carol)
     _locked_for_a_while(interfaces, carol, lambda: _signs_out(interfaces, carol, token))
     assert is_sent_to_the_sign_in(looks_in(interfaces, token))
@@ -202,7 +202,7 @@ def test_s61_who_signs_out_when_locked_is_out_for_good(interfaces: Interfaces, c
     assert len(logged_events(interfaces.instance, Action.SESSION_ENDED)) == 1
 
 
-def test_s61_who_logs_out_over_rest_when_locked_is_out_for_good(interfaces: Interfaces, carol: User) -> None:
+def test_s61_logging_out_over_rest_while_locked_is_final(interfaces: Interfaces, carol: User) -> None:
     token = session_of(interfaces.instance, carol)
     bearer = {"Authorization": f"Bearer {token.reveal()}"}
 
@@ -213,14 +213,14 @@ def test_s61_who_logs_out_over_rest_when_locked_is_out_for_good(interfaces: Inte
     assert find_session(interfaces.instance, token, NOW) is None
 
 
-def test_s61_who_signs_out_of_self_service_when_locked_is_out_for_good(interfaces: Interfaces) -> None:
+def test_s61_signing_out_of_self_service_while_locked_is_final(interfaces: Interfaces) -> None:
     user = a_user(interfaces.instance)
     visitor = signed_in(interfaces, user)
     _locked_for_a_while(interfaces, user, lambda: visitor.post(SELF_SERVICE.sign_out))
     assert said(visitor.get(SELF_SERVICE.home)) == SELF_SERVICE.sign_in
 
 
-def test_s61_whoever_is_enabled_again_signs_in_anew(interfaces: Interfaces, carol: User) -> None:
+def test_s61_a_user_who_is_enabled_again_must_sign_in_again(interfaces: Interfaces, carol: User) -> None:
     """Enable a user again, in the console as in self-service; other users' sessions stay."""
     token, user, other = (
         session_of(interfaces.instance, carol),

@@ -93,7 +93,7 @@ def test_s61_a_session_that_ended_meanwhile_does_nothing(interfaces: Interfaces)
     assert logged_events(interfaces.instance, Action.TOKEN_PIN_SET) == before
 
 
-def test_s61_a_link_that_is_over_makes_nobody_an_administrator(interfaces: Interfaces) -> None:
+def test_s61_an_expired_link_makes_no_administrator(interfaces: Interfaces) -> None:
     link = admin_links.make_link(interfaces.instance, ROOT, now=NOW)
     slow = Visitor(held_back(interfaces, 72 * HOUR), BROWSER, cookies.BROWSER)
     form = {"code": link.code.reveal(), "user": "mallory", "pin": "72940185", "pin-again": "72940185"}

@@ -17,7 +17,7 @@ def engine(database_url: str) -> Iterator[Engine]:
     engine.dispose()
 
 
-def test_who_was_there_before_is_found(engine: Engine) -> None:
+def test_users_from_before_the_migration_are_found(engine: Engine) -> None:
     with engine.begin() as connection:
         schema.upgrade_in(connection, "0005")
         connection.execute(text("INSERT INTO security_domain (id, name) VALUES ('d', 'Top')"))

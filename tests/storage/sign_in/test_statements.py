@@ -316,7 +316,7 @@ def test_at_once_a_used_step_is_not_accepted_and_changes_nothing(server: Instanc
     assert failures_of(server, user) == (1, NOW - 1, None)
 
 
-def test_a_tokencode_ends_the_emergency_of_its_token_if_it_says_so(server: Instance) -> None:
+def test_a_tokencode_ends_the_emergency_of_its_token_on_request(server: Instance) -> None:
     user, other = a_user(server), a_user(server)
     for each, code in ((user, "a"), (other, "b")):
         give_access(server, each, code)
@@ -351,7 +351,7 @@ def test_an_offline_emergency_code_works_online_until_it_expires_and_while_it_is
 
 
 @pytest.mark.parametrize(("kind", "times"), [("fixed", 2), ("one-time", 1)])
-def test_an_online_emergency_code_works_as_often_as_its_kind_says(server: Instance, kind: str, times: int) -> None:
+def test_an_online_emergency_code_works_once_or_often_by_its_kind(server: Instance, kind: str, times: int) -> None:
     user = a_user(server)
     give_access(server, user, "e", kind=kind)
     outcomes = [committed(server, online(user, "e")) for _ in range(2)]
@@ -367,7 +367,7 @@ def asked(granted: Granted, *, uses_code: bool = False) -> Asked:
     return Asked(ChallengeKind.NEW_PIN, granted, "?", uses_code=uses_code)
 
 
-def test_a_challenge_uses_the_code_only_if_it_says_so_and_leaves_the_failures(server: Instance) -> None:
+def test_a_challenge_uses_up_the_code_only_on_request_and_keeps_the_failures(server: Instance) -> None:
     user = a_user(server)
     failed(server, user, 4)
     challenge = asked(by_tokencode(user, asks_after=3))
@@ -435,7 +435,7 @@ def test_a_repeat_counts_once_for_each_step(server: Instance) -> None:
     assert failures_of(server, user)[0] == 2
 
 
-def test_a_refusal_that_tested_no_guess_and_a_guess_for_nobody_count_for_no_one(server: Instance) -> None:
+def test_untested_guesses_and_guesses_for_unknown_users_are_not_counted(server: Instance) -> None:
     user = a_user(server)
     for denied in (guess(user, counted=False), guess(user, account_id=None)):
         assert committed(server, denied) == denied

@@ -40,7 +40,7 @@ def test_an_alarm_is_listed_until_it_is_acknowledged(operator: Operator) -> None
     assert "alarm acknowledge" not in seen.words
 
 
-def test_who_acknowledged_first_is_said(operator: Operator) -> None:
+def test_the_first_acknowledger_is_named(operator: Operator) -> None:
     damage_checkpoint(operator)
     (line,) = operator.runs("alarm", "list").json["alarms"]
     operator.runs("alarm", "acknowledge", line["id"])
@@ -89,7 +89,7 @@ def test_the_mail_password_is_not_shown(operator: Operator) -> None:
     assert CANARY not in refused.out + refused.words
 
 
-def test_the_doctor_says_what_waits(operator: Operator) -> None:
+def test_the_doctor_reports_waiting_events(operator: Operator) -> None:
     """No server runs, so that queued and unchained events stay."""
     findings = {row["what"]: row for row in operator.runs("doctor").json["findings"]}
     assert "no mail server is configured" in findings["notices"]["words"]

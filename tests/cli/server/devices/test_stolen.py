@@ -29,7 +29,7 @@ def test_it_asks_first(operator: Operator, alice: User) -> None:
     assert operator.runs("device", "list").json["devices"][0]["revoked"] is None
 
 
-def test_it_says_what_has_ended_for_whom(operator: Operator, alice: User) -> None:
+def test_a_report_lists_the_ended_access_per_user(operator: Operator, alice: User) -> None:
     said = operator.runs("device", "stolen", "laptop", "--yes", "--reported-by", "alice", "--ticket", "T-7").json
     (user,) = said["users"]
     assert user == {"user": "alice", "new_pin": [alice.serial], "disabled": [], "codes": 2}
@@ -42,7 +42,7 @@ def test_it_says_what_has_ended_for_whom(operator: Operator, alice: User) -> Non
     assert (row["detail"]["reported_by"], row["detail"]["ticket"]) == ("alice", "T-7")
 
 
-def test_people_are_told_in_lines(operator: Operator, alice: User) -> None:
+def test_people_get_lines_of_text(operator: Operator, alice: User) -> None:
     words = operator.sees("device", "stolen", "laptop", "--yes").words.splitlines()
     assert words == [
         "Reported laptop as stolen. The server refuses it from now on.",
@@ -50,7 +50,7 @@ def test_people_are_told_in_lines(operator: Operator, alice: User) -> None:
     ]
 
 
-def test_a_second_report_tells_of_the_first(operator: Operator, alice: User) -> None:
+def test_a_second_report_mentions_the_first(operator: Operator, alice: User) -> None:
     operator.runs("device", "stolen", "laptop", "--yes")
     again = operator.runs("device", "stolen", "laptop", "--yes").json
     assert again["users"] == []
@@ -61,7 +61,7 @@ def test_a_second_report_tells_of_the_first(operator: Operator, alice: User) -> 
     assert f"by {again['before']['by']}. Its data of alice were invalidated then" in words
 
 
-def test_a_device_that_held_nothing_says_so_the_second_time(operator: Operator) -> None:
+def test_a_second_report_of_an_empty_device_says_that_it_held_nothing(operator: Operator) -> None:
     instance = open_instance(operator.data, read_settings(operator.data, {}))
     a_device(instance, "empty", now=clock_now())
     instance.database.close()

@@ -77,7 +77,7 @@ def test_a_fixed_code_is_shown_once_and_works(operator: Operator, alice: User) -
     assert "its first use ends this access" in seen
 
 
-def test_a_set_is_read_out_with_what_to_type(operator: Operator, alice: User) -> None:
+def test_a_set_is_printed_with_instructions(operator: Operator, alice: User) -> None:
     said = operator.sees("emergency", "one-time", alice.serial, *CALLER, "--count", "3", "--no-expiry")
     lines = said.out.splitlines()
     assert [line.split()[0] for line in lines] == ["code"] * 3 + ["works", "expires", "to", "token"]
@@ -105,7 +105,7 @@ def test_it_is_ended_and_then_there_is_none(operator: Operator, alice: User) -> 
     assert actions == ["emergency.ended", "emergency.temporary"]
 
 
-def test_what_cannot_be_given_says_what_to_do(operator: Operator, alice: User) -> None:
+def test_an_impossible_access_is_refused_with_the_next_step(operator: Operator, alice: User) -> None:
     for arguments, code in (
         (("emergency", "fixed", alice.serial), 2),
         (("emergency", "one-time", alice.serial, *CALLER), 2),
@@ -161,7 +161,7 @@ def test_another_one_s_request_is_decided_on_by_command(operator: Operator, alic
                 emergency.show(instance, bob, CodeKind.PASSCODE, "alice", None, Showing("x"), now=clock_now())
 
 
-def test_an_operator_is_warned_stopped_and_let_go_on(operator: Operator, alice: User) -> None:
+def test_an_operator_is_warned_stopped_and_allowed_to_continue(operator: Operator, alice: User) -> None:
     operator.runs("policy", "offline", "set", "Default", "showings_warn=1", "showings_limit=2")
     asked = ("emergency", "show", alice.serial, "--caller", "badge")
     assert operator.runs(*asked).json["warning"] == ""
@@ -204,7 +204,7 @@ def test_lists_of_the_record_show_names_and_in_json_ids_too(operator: Operator, 
     assert f"\talice\t{alice.serial}\tlaptop\t" in line
 
 
-def test_details_are_told_with_dates_and_doors_in_words(operator: Operator, alice: User) -> None:
+def test_details_show_dates_and_interfaces_in_words(operator: Operator, alice: User) -> None:
     operator.runs("emergency", "fixed", alice.serial, *CALLER)
     with opened(operator) as instance:
         submit(

@@ -17,11 +17,11 @@ def test_a_link_is_printed_with_its_code_behind_the_hash(operator: Operator) -> 
     assert other["url"] != said["url"]
 
 
-def test_a_link_for_nobody_is_refused(operator: Operator) -> None:
+def test_a_link_for_an_unknown_user_is_refused(operator: Operator) -> None:
     assert "no user 'nobody'" in operator.fails("admin", "link", "nobody").json["message"]
 
 
-def test_a_link_is_made_on_the_server_itself_only() -> None:
+def test_a_link_is_made_on_the_server_only() -> None:
     said = sparekey("--server", "https://login.example.org", "--as", "carol", "admin", "link", "--json")
     assert said.code == 1
     assert said.json["message"] == "this command works only on the server itself"

@@ -45,7 +45,7 @@ def test_the_password_of_a_file_comes_on_standard_input(operator: Operator, tmp_
     assert len(operator.runs("token", "list").json["tokens"]) == 2
 
 
-def test_an_import_says_how_far_it_is(operator: Operator, tmp_path: Path) -> None:
+def test_an_import_reports_its_progress(operator: Operator, tmp_path: Path) -> None:
     file = tmp_path / "tokens.csv"
     file.write_bytes(csv_file(tokens(10_001)))
     said = operator.runs("token", "import", str(file))
@@ -53,7 +53,7 @@ def test_an_import_says_how_far_it_is(operator: Operator, tmp_path: Path) -> Non
     assert said.json["added"] == 10_001
 
 
-def test_what_cannot_be_imported_is_refused_in_words(operator: Operator, tmp_path: Path) -> None:
+def test_an_impossible_import_is_refused_with_a_reason(operator: Operator, tmp_path: Path) -> None:
     operator.fails("token", "import", str(tmp_path / "none"))
     operator.fails("token", "import", str(tmp_path))
     (tmp_path / "empty").write_bytes(b"")

@@ -63,7 +63,7 @@ def test_resync_reads_two_codes_from_standard_input(drawer: Operator) -> None:
 
 
 @pytest.mark.parametrize("arguments", [(), ("--with", "H2", "--next-available")])
-def test_what_takes_its_place_is_said_once(drawer: Operator, arguments: tuple[str, ...]) -> None:
+def test_a_replacement_is_shown_once(drawer: Operator, arguments: tuple[str, ...]) -> None:
     drawer.fails("token", "replace", "H1", *arguments, code=2)
 
 
@@ -75,7 +75,7 @@ def test_an_end_is_set_and_taken_away(drawer: Operator) -> None:
     drawer.fails("token", "expire", "H1", "", code=2)
 
 
-def test_a_counting_token_is_added_and_its_uri_says_so(operator: Operator) -> None:
+def test_an_event_based_token_is_added_with_a_hotp_uri(operator: Operator) -> None:
     operator.runs("user", "add", "alice")
     added = operator.runs(
         "token", "add", "--user", "alice", "--type", "hotp", "--counter", "3", "--no-pin", "--qr"

@@ -37,7 +37,7 @@ def refused(world: World) -> None:
 
 
 @pytest.mark.usefixtures("refused")
-def test_a_refusal_is_told_in_words_with_names_linked(world: World, root: Secret[str]) -> None:
+def test_a_refusal_is_shown_in_words_with_linked_names(world: World, root: Secret[str]) -> None:
     reply = look(world, root, "/console/audit?user=alice&result=refused")
     assert "Sign-in refused Wrong passcode" in words(reply)
     assert "1 event" in words(reply)
@@ -45,7 +45,7 @@ def test_a_refusal_is_told_in_words_with_names_linked(world: World, root: Secret
     assert f'href="/console/tokens/{world.alice.serial}"' in reply.body.decode()
 
 
-def test_who_signs_in_at_self_service_is_told_in_words(world: World, root: Secret[str]) -> None:
+def test_a_sign_in_at_self_service_is_shown_in_words(world: World, root: Secret[str]) -> None:
     submit(
         world.instance, world.alice, NOW, world.alice.wrong(NOW), interface=SignInInterface(interface_name("192.0.2.7"))
     )
@@ -83,7 +83,7 @@ def test_each_filter_holds(world: World, root: Secret[str], filters: str, found:
     assert ("Wrong passcode Event" in words(reply)) is found
 
 
-def test_what_is_nowhere_is_said_and_nothing_shown(world: World, root: Secret[str]) -> None:
+def test_an_unknown_filter_value_is_reported_and_nothing_shown(world: World, root: Secret[str]) -> None:
     for filters in ("user=nobody", "by=nobody", "from=someday", "action=nothing"):
         reply = look(world, root, f"/console/audit?{filters}")
         assert 'role="alert"' in reply.body.decode()
@@ -101,7 +101,7 @@ def test_pages_go_on_where_the_last_one_ended(world: World, root: Secret[str], m
 
 
 @pytest.mark.usefixtures("refused")
-def test_a_file_holds_what_the_filters_leave(world: World, root: Secret[str]) -> None:
+def test_a_file_holds_the_filtered_events(world: World, root: Secret[str]) -> None:
     lines = look(world, root, "/console/audit:export?user=alice&result=refused&as=jsonl")
     (row,) = map(json.loads, lines.body.splitlines())
     assert (row["action"], row["user"], row["result"]) == ("sign-in.denied", "alice", "wrong-passcode")
@@ -117,7 +117,7 @@ def test_a_formula_is_no_formula_in_a_file() -> None:
     assert as_csv(("a",), [{"a": "=1+1"}, {"a": None}, {"a": True}]) == b'a\r\n\'=1+1\r\n""\r\nyes\r\n'
 
 
-def test_an_auditor_of_a_domain_is_asked_to_name_somebody(world: World) -> None:
+def test_an_auditor_of_a_domain_must_name_a_user(world: World) -> None:
     auditor = an_administrator(world.instance, "auditor", INSIDE)
     assert "Enter a user, token or device." in words(look(world, auditor, "/console/audit"))
     assert "User added" in words(look(world, auditor, "/console/audit?user=alice"))
@@ -135,7 +135,7 @@ def test_s65_no_secret_setting_is_shown(world: World, root: Secret[str]) -> None
     assert all(name in shown for name in SETTINGS)
 
 
-def test_only_who_looks_after_the_server_sees_settings_and_instances(world: World, root: Secret[str]) -> None:
+def test_settings_and_instances_need_a_permission(world: World, root: Secret[str]) -> None:
     auditor = an_administrator(world.instance, "auditor", TOP_DOMAIN)
     for path in ("/console/settings", "/console/instances"):
         assert look(world, auditor, path).status == 403

@@ -103,7 +103,7 @@ def test_the_expiry_is_there_before_the_code_and_the_code_only_in_the_answer(wor
     assert code[:5] not in words(again)
 
 
-def test_who_reads_a_code_out_reads_where_it_works(world: World, hedy: Secret[str]) -> None:
+def test_the_page_names_where_a_code_works(world: World, hedy: Secret[str]) -> None:
     where = "only while that device cannot reach the server"
     for page in (TOKENCODES, PASSCODES):
         assert where in words(ask(world, hedy, "POST", f"{page}/show", CALLER)), page
@@ -111,7 +111,7 @@ def test_who_reads_a_code_out_reads_where_it_works(world: World, hedy: Secret[st
     assert where not in words(ask(world, hedy, "POST", f"{TOKENCODES}/show", CALLER))
 
 
-def test_s42_a_code_that_a_page_shows_is_on_record_as_the_operator_said_it(world: World, hedy: Secret[str]) -> None:
+def test_s42_a_code_shown_on_a_page_is_logged_with_the_operator_s_statement(world: World, hedy: Secret[str]) -> None:
     set_mail(world.instance, world.alice, "alice@example.com")
     reply = ask(world, hedy, "POST", f"{TOKENCODES}/show", CALLER)
     assert len(code_on(reply)) == 10
@@ -135,7 +135,7 @@ def test_s42_without_a_word_about_the_caller_nothing_is_shown(world: World, hedy
     assert logged_events(world.instance, Action.EMERGENCY_SHOWN) == []
 
 
-def test_s42_codes_are_not_compressed_beside_what_somebody_chose(world: World, hedy: Secret[str]) -> None:
+def test_s42_codes_are_not_compressed_beside_chosen_text(world: World, hedy: Secret[str]) -> None:
     zipped = {"headers": {"accept-encoding": "gzip"}}
     plain = ask(world, hedy, "GET", TOKENCODES, **zipped)
     assert b"Manage Emergency" in gzip.decompress(plain.body)
@@ -173,7 +173,7 @@ def test_s43_a_page_shows_nothing_before_a_second_person_has_agreed_and_then_onc
     assert (shown, waiting) == (ApprovalState.SHOWN, ApprovalState.WAITING)
 
 
-def test_s43_who_asked_approves_nothing_over_the_pages(world: World) -> None:
+def test_s43_requesters_cannot_approve_over_the_pages(world: World) -> None:
     edit_policy(world.instance, TWO_PEOPLE)
     alone = an_administrator(world.instance, SUPER_ADMINISTRATOR, TOP_DOMAIN)
     ask(world, alone, "POST", f"{PASSCODES}/show", CALLER)

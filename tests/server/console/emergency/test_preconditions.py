@@ -117,22 +117,18 @@ OF_THE_USER: Final = (
 )
 
 
-def test_every_hindrance_is_looked_at() -> None:
+def test_every_obstacle_is_tested() -> None:
     assert set(ARRANGED) | NO_HINDRANCE == set(Obstacle)
 
 
 @pytest.mark.parametrize("obstacle", ARRANGED, ids=lambda each: each.name.lower())
-def test_a_precondition_of_the_tokencode_is_told_and_leads_to_where_it_is_mended(
-    world: World, obstacle: Obstacle
-) -> None:
+def test_a_missing_precondition_of_the_tokencode_links_to_its_remedy(world: World, obstacle: Obstacle) -> None:
     user = ARRANGED[obstacle](world)
     verify_told(world, obstacle, f"/console/tokens/{user.serial}/emergency")
 
 
 @pytest.mark.parametrize("obstacle", OF_THE_USER, ids=lambda each: each.name.lower())
-def test_a_precondition_of_the_passcode_is_told_and_leads_to_where_it_is_mended(
-    world: World, obstacle: Obstacle
-) -> None:
+def test_a_missing_precondition_of_the_passcode_links_to_its_remedy(world: World, obstacle: Obstacle) -> None:
     user = ARRANGED[obstacle](world)
     verify_told(world, obstacle, f"/console/users/{user.login}/emergency")
 

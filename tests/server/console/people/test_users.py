@@ -56,7 +56,7 @@ def desk(world: World) -> Secret[str]:
     return an_administrator(world.instance, "help desk", INSIDE)
 
 
-def test_who_is_not_there_leaves_the_search_box(world: World, desk: Secret[str]) -> None:
+def test_an_unknown_user_leaves_the_search_box(world: World, desk: Secret[str]) -> None:
     reply = page(world, f"{LIST}/nobody", desk)
     assert reply.status == 404
     assert 'role="search"' in reply.body.decode()
@@ -103,7 +103,7 @@ def test_a_list_is_filtered(world: World, admin: Secret[str]) -> None:
     assert "No matching users" in text(page(world, f"{LIST}?text=zzz", admin))
 
 
-def test_a_menu_offers_what_the_visitor_may_do(world: World, admin: Secret[str], desk: Secret[str]) -> None:
+def test_a_menu_offers_allowed_actions(world: World, admin: Secret[str], desk: Secret[str]) -> None:
     denied(submit(world.instance, world.alice, NOW, world.alice.wrong(NOW)))
     acts = {"/unlock", "/edit", "/disable", "/move", "/emergency", "/why"}
     auditor = an_administrator(world.instance, "auditor", INSIDE)
@@ -118,7 +118,7 @@ def test_a_menu_offers_what_the_visitor_may_do(world: World, admin: Secret[str],
             assert ("new-token?user=alice" in shown) is (token is admin)
 
 
-def test_several_users_are_disabled_after_a_question(world: World, admin: Secret[str]) -> None:
+def test_several_users_are_disabled_after_a_confirmation(world: World, admin: Secret[str]) -> None:
     many(world, 2)
     form = {"logins": "user000 user001"}
     asked = page(world, f"{LIST}/enabled?text=user", admin, form)
@@ -141,7 +141,7 @@ def test_several_users_are_disabled_after_a_question(world: World, admin: Secret
         ("move", {"domain": OUTSIDE}, Action.USER_MOVED),
     ],
 )
-def test_a_form_of_the_page_does_what_it_says(
+def test_each_form_of_the_page_has_its_effect(
     act: str, form: Mapping[str, str], action: Action, world: World, admin: Secret[str]
 ) -> None:
     denied(submit(world.instance, world.alice, NOW, world.alice.wrong(NOW)))
@@ -163,7 +163,7 @@ def test_an_edit_of_the_name_leaves_the_end_as_it_is(world: World, admin: Secret
     assert account_row(world.instance, "alice").expires_at is None
 
 
-def test_a_mistake_is_shown_with_what_was_typed(world: World, admin: Secret[str]) -> None:
+def test_a_mistake_is_shown_with_the_typed_text(world: World, admin: Secret[str]) -> None:
     typed = {"user": "new", "name": "New", "mail": "no mail", "domain": INSIDE}
     refused = page(world, "/console/new-user", admin, typed)
     assert refused.status == 400
@@ -172,7 +172,7 @@ def test_a_mistake_is_shown_with_what_was_typed(world: World, admin: Secret[str]
     assert "new" in text(page(world, f"{LIST}/new", admin))
 
 
-def test_the_dashboard_says_why_somebody_was_refused(world: World, desk: Secret[str]) -> None:
+def test_the_dashboard_explains_a_refusal(world: World, desk: Secret[str]) -> None:
     for second in range(5):
         denied(submit(world.instance, world.alice, NOW + second, world.alice.wrong(NOW)))
     shown = text(page(world, ALICE, desk))
@@ -197,7 +197,7 @@ def test_no_page_of_a_user_asks_more_than_it_may(world: World, desk: Secret[str]
         assert len(asked) <= MOST_STATEMENTS, (path, asked)
 
 
-def test_why_says_what_mends_it_without_a_command(world: World, admin: Secret[str], desk: Secret[str]) -> None:
+def test_the_explanation_names_remedies_on_pages(world: World, admin: Secret[str], desk: Secret[str]) -> None:
     tokens.set_lost(world.instance, ROOT, world.alice.serial, lost=True, now=NOW)
     for second in range(5):
         denied(submit(world.instance, world.alice, NOW + second, world.alice.wrong(NOW)))
@@ -293,13 +293,13 @@ def test_a_user_may_be_called_as_a_page_is(world: World, admin: Secret[str]) -> 
         assert f"<dd>{login}</dd>" in page(world, f"{LIST}/{login}", admin).body.decode()
 
 
-def test_what_is_merely_off_is_no_yes_on_why(world: World, desk: Secret[str]) -> None:
+def test_a_disabled_rule_is_not_shown_as_passed(world: World, desk: Secret[str]) -> None:
     shown = text(page(world, f"{ALICE}/why", desk))
     assert f"temporary tokencodes token {world.alice.serial} off None." in shown
     assert f"offline emergency tokencode at the server token {world.alice.serial} off Not allowed." in shown
 
 
-def test_a_lost_token_is_said_to_work_until_the_next_contact(world: World, desk: Secret[str]) -> None:
+def test_a_lost_token_is_shown_as_working_until_the_next_contact(world: World, desk: Secret[str]) -> None:
     tokens.set_lost(world.instance, ROOT, world.alice.serial, lost=True, now=NOW)
     shown = text(page(world, ALICE, desk))
     assert "Still accepted until the next contact of this device: token, at most until" in shown

@@ -69,14 +69,14 @@ def test_the_cost_is_that_of_the_level_that_is_chosen(world: World, root: Secret
     assert "About 1,300 USD" in words(look(world, root, OFFLINE))
 
 
-def test_the_form_says_what_a_kept_password_means_where_there_is_no_tpm(world: World, root: Secret[str]) -> None:
+def test_the_form_explains_a_kept_password_without_a_tpm(world: World, root: Secret[str]) -> None:
     shown = words(look(world, root, f"{OFFLINE}/edit"))
     assert "Operating-system password" in shown
     assert "Without a TPM, an attacker who copies the disk and guesses a passcode gets the password, too." in shown
     assert "On a device with a TPM, nothing can be guessed from a copied disk" in shown
 
 
-def test_what_tightens_is_told_with_counts_before_it_is_done(world: World, root: Secret[str]) -> None:
+def test_a_tightening_edit_shows_counts_first(world: World, root: Secret[str]) -> None:
     form = as_form(world, minimum_passcode_length="12")
     with statements(world) as seen:
         reply = send(world, root, f"{OFFLINE}/edit", form)
@@ -100,13 +100,13 @@ def test_pins_that_become_too_short_are_counted(world: World, root: Secret[str])
     assert "PINs too short for the new minimum: 1 token." in shown
 
 
-def test_what_discards_nothing_is_saved_at_once(world: World, root: Secret[str]) -> None:
+def test_an_edit_that_discards_nothing_is_saved_at_once(world: World, root: Secret[str]) -> None:
     form = as_form(world, help_text="Ring 1234", allow_tokens_without_pin="off")
     assert send(world, root, f"{OFFLINE}/edit", form).status == 303
     assert stored(world, "help_text") == "Ring 1234"
 
 
-def test_an_edit_of_what_somebody_else_edited_meanwhile_is_refused(world: World, root: Secret[str]) -> None:
+def test_a_conflicting_edit_is_refused(world: World, root: Secret[str]) -> None:
     form = as_form(world, help_text="Ring 1234") | {"revision": "1"}
     reply = send(world, root, f"{OFFLINE}/edit", form)
     assert reply.status == 409
@@ -121,7 +121,7 @@ def test_a_number_out_of_range_is_named_as_the_form_names_it(world: World, root:
     assert 'value="61"' in reply.body.decode()
 
 
-def test_the_effective_policy_says_where_each_value_comes_from(world: World, root: Secret[str]) -> None:
+def test_the_effective_policy_names_the_source_of_each_value(world: World, root: Secret[str]) -> None:
     policies.add_policy(world.instance, ROOT, PolicyKind.OFFLINE, "Travel", {"days": "30"}, now=NOW)
     policies.assign_policy(world.instance, ROOT, PolicyKind.OFFLINE, "Travel", INSIDE, confirmed=True, now=NOW)
     a_device(world.instance, "desk")
@@ -131,7 +131,7 @@ def test_the_effective_policy_says_where_each_value_comes_from(world: World, roo
     assert "About 10,000 USD" in shown
 
 
-def test_whoever_may_only_look_is_offered_nothing_else(world: World) -> None:
+def test_a_reader_is_offered_no_changes(world: World) -> None:
     auditor = an_administrator(world.instance, "auditor", TOP_DOMAIN)
     for path in ("/console/policies", OFFLINE):
         reply = look(world, auditor, path)
@@ -140,7 +140,7 @@ def test_whoever_may_only_look_is_offered_nothing_else(world: World) -> None:
     assert look(world, auditor, f"{OFFLINE}/edit").status == 403
 
 
-def test_removing_says_where_it_was_in_force(world: World, root: Secret[str]) -> None:
+def test_removing_lists_the_affected_domains(world: World, root: Secret[str]) -> None:
     policies.add_policy(world.instance, ROOT, PolicyKind.OFFLINE, "Travel", {}, now=NOW)
     policies.assign_policy(world.instance, ROOT, PolicyKind.OFFLINE, "Travel", INSIDE, confirmed=True, now=NOW)
     shown = words(look(world, root, "/console/policies/offline/Travel/remove"))
@@ -181,7 +181,7 @@ def test_a_removal_that_discards_is_confirmed_on_its_page(world: World, root: Se
     assert post(world, root, "remove", {"confirmed": "on"}).status == 303
 
 
-def test_the_effect_of_an_edit_stands_beside_each_field(world: World, root: Secret[str]) -> None:
+def test_the_effect_of_an_edit_is_beside_each_field(world: World, root: Secret[str]) -> None:
     shown = words(look(world, root, OFFLINE))
     assert "Effect of an edit on existing data" in shown
     assert "renews offline data; a stricter value discards them first" in shown

@@ -105,7 +105,7 @@ def test_a_list_is_filtered(world: World, admin: Secret[str], query: str, found:
         assert "No matching tokens" in text(shown)
 
 
-def test_a_menu_offers_what_the_visitor_may_do(world: World, admin: Secret[str]) -> None:
+def test_a_menu_offers_allowed_actions(world: World, admin: Secret[str]) -> None:
     here = f"{LIST}/{world.alice.serial}"
     acts = {"Emergency Access Tokencodes", "Mark as lost", "Disable", "Change expiry", "Clear the PIN", "Unassign"}
     for token, offered in (
@@ -118,7 +118,7 @@ def test_a_menu_offers_what_the_visitor_may_do(world: World, admin: Secret[str])
             assert {act for act in acts if act in shown} == offered, address
 
 
-def test_a_page_offers_what_the_visitor_may_do_where_the_token_is(world: World) -> None:
+def test_a_page_offers_actions_allowed_in_the_token_s_domain(world: World) -> None:
     user = a_user(world.instance, pin=PIN)
     for role, domain in (("auditor", INSIDE), ("token administrator", OUTSIDE)):
         roles.grant(world.instance, ROOT, role, HolderKind.USER, user.login, domain, now=NOW)
@@ -139,7 +139,7 @@ def test_a_page_offers_what_the_visitor_may_do_where_the_token_is(world: World) 
         ("remove", {"from-user": "alice"}, Action.TOKEN_REMOVED),
     ],
 )
-def test_a_form_of_the_page_does_what_it_says(
+def test_each_form_of_the_page_has_its_effect(
     act: str, form: Mapping[str, str], action: Action, world: World, admin: Secret[str]
 ) -> None:
     here = f"{LIST}/{world.alice.serial}"
@@ -149,7 +149,7 @@ def test_a_form_of_the_page_does_what_it_says(
     assert len(logged_events(world.instance, action)) == before + 1
 
 
-def test_what_hurts_is_asked_first(world: World, admin: Secret[str]) -> None:
+def test_harmful_actions_are_confirmed_first(world: World, admin: Secret[str]) -> None:
     for act, button in (("unassign", "Unassign"), ("remove", "Remove permanently"), ("clear-pin", "Clear the PIN")):
         asked = page(world, f"{LIST}/{world.alice.serial}/{act}", admin)
         assert "alice" in text(asked)
@@ -167,7 +167,7 @@ def test_the_last_day_is_a_day_where_the_visitor_is_and_taken_away_when_empty(wo
     assert (wrong.status, "is not a date" in text(wrong)) == (400, True)
 
 
-def test_an_expired_token_says_so(world: World, admin: Secret[str]) -> None:
+def test_an_expired_token_is_marked(world: World, admin: Secret[str]) -> None:
     set_expiry(world.instance, ROOT, world.alice.serial, expires_at=NOW, now=NOW)
     shown = text(page(world, f"{LIST}/{world.alice.serial}", admin))
     assert "An expired token cannot be given emergency access. Replace it." in shown
@@ -293,7 +293,7 @@ def test_only_the_file_that_was_checked_is_imported(world: World, admin: Secret[
     assert logged_events(world.instance, Action.TOKEN_IMPORTED) == []
 
 
-def test_each_refused_line_is_told_and_nothing_of_what_stood_there(world: World, admin: Secret[str]) -> None:
+def test_each_refused_line_is_reported_without_its_content(world: World, admin: Secret[str]) -> None:
     content = f"serial,type,seed\nT1,totp,{SEED}\n{world.spare},totp,{SEED}\nT1,totp,{SEED}\nT2,totp,nothexatall\n"
     reply = sent_file(world, admin, content.encode(), domain=INSIDE)
     shown = text(reply)
@@ -304,7 +304,7 @@ def test_each_refused_line_is_told_and_nothing_of_what_stood_there(world: World,
     assert b"nothexatall" not in reply.body
 
 
-def test_a_file_that_is_none_and_a_missing_one_are_said(world: World, admin: Secret[str]) -> None:
+def test_an_invalid_and_a_missing_file_are_reported(world: World, admin: Secret[str]) -> None:
     for content, said in ((b"nonsense", "does not name the columns"), (b"", "has no file, or the file is empty")):
         reply = sent_file(world, admin, content, domain=INSIDE)
         assert (reply.status, said in text(reply)) == (400, True)
