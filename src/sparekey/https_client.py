@@ -25,11 +25,11 @@ _SHORTEST_WAIT: Final = 0.01  # seconds; a time-out of 0 would mean not to wait 
 
 
 class ConnectionFault(Enum):
-    """Why there is no answer. The first one says most: it is reported if several addresses failed."""
+    """The reasons for no answer, the most informative first. If several addresses failed, the first is reported."""
 
     UNTRUSTED = auto()  # the certificate is not from a trusted CA, or names another host
     NO_TLS = auto()  # something answers that does not speak TLS like the server
-    DOWN = auto()  # there is a route, and no answer, none in time, or not all of it
+    DOWN = auto()  # there is a route, but no complete answer in time
     OFFLINE = auto()  # no name or no route
 
 
@@ -58,7 +58,7 @@ class Address:
 
 @dataclass(frozen=True, kw_only=True)
 class TransferLimits:
-    """`wait`: seconds for each wait while no deadline is set; `reply`: bytes of an answer."""
+    """Limits of a transfer. `wait`: seconds for each wait while no deadline is set. `reply`: bytes of an answer."""
 
     wait: float
     reply: int
@@ -78,7 +78,7 @@ class HttpsConnection:
         limits: TransferLimits,
         has_route: Callable[[tuple[str, int]], bool] = _always,
     ) -> None:
-        """`context`: None sends everything in clear; `has_route`: False skips a numeric address."""
+        """Prepare a connection. `context`: None sends in clear. `has_route`: False skips a numeric address."""
         self._addresses: Final = addresses
         self._context: Final = context
         self._limits: Final = limits
@@ -205,7 +205,7 @@ def _secured(plain: socket.socket, context: ssl.SSLContext, address: Address, un
             case ssl.SSLCertVerificationError():
                 raise NoAnswer(ConnectionFault.UNTRUSTED, error.verify_message, address) from error
             case ssl.SSLEOFError():
-                # It closed before its certificate: a server or balancer that is stopping, so no reason for an alarm.
+                # Closed before a certificate was sent: a stopping server or balancer, so no reason for an alarm.
                 raise NoAnswer(ConnectionFault.DOWN, "the connection was closed before TLS began", address) from error
             case ssl.SSLError():
                 raise NoAnswer(ConnectionFault.NO_TLS, "this is not the TLS of a Sparekey server", address) from error
@@ -236,7 +236,7 @@ def _why_not_connected(error: OSError, address: Address) -> str:
 
 
 def _kind_of(error: Exception) -> str:
-    """Return words that cannot hold what the other side sent."""
+    """Return words that cannot contain text from the other side."""
     return getattr(error, "strerror", None) or type(error).__name__
 
 

@@ -85,7 +85,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Reading:
-    """All candidates. `misread` are group numbers from 1, and only set if there is no candidate."""
+    """All candidates. `misread` has group numbers from 1. It is empty if there is a candidate."""
 
     candidates: tuple[Candidate, ...] = ()
     misread: tuple[int, ...] = ()
@@ -171,8 +171,9 @@ def _symbols_of(text: str, count: int) -> _Parts | None:
 
 
 def _named_groups(text: str, shapes: tuple[Shape, ...]) -> tuple[int, ...]:
-    """Return the failing groups of the reading in which most groups hold; if several are equal, of the one in which
-    fewest fail.
+    """Return the failing groups of the likeliest reading: the one in which most groups hold.
+
+    If several are equal, the one in which fewest groups fail is taken.
 
     Fifteen symbols can be a complete code, or a PIN of five and a code of two groups. A group at the place of another
     one never holds, because its number is in its check. So the intended reading is the one in which most groups hold.

@@ -19,7 +19,7 @@ class Malformed(Unopened):
 
 
 class BadUnitSignature(Unopened):
-    """The signature is by none of the pinned keys."""
+    """The signature was not made by any of the pinned keys."""
 
     word = "bad signature"
 

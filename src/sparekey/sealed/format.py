@@ -83,7 +83,7 @@ class Header:
 
     @property
     def slot_day(self) -> int:
-        """The UTC day of a day unit; 0 for every other kind. A device keeps one unit for each (token, kind, day)."""
+        """Return the UTC day of a day unit, else 0. A device keeps one unit for each (token, kind, day)."""
         return self.utc_day if self.kind is UnitKind.DAY else 0
 
     def encode(self) -> bytes:

@@ -29,8 +29,11 @@ from sparekey.unit_kind import UnitKind
 
 @dataclass(frozen=True)
 class Moment:
-    """The moment at which a unit is tried: unix seconds, the next counter of an event token, the learnt shift of the
-    token's clock in intervals, and the last used i, if any."""
+    """The moment at which a unit is tried.
+
+    It has unix seconds, the next counter of an event token, the learnt shift of the token's clock in intervals, and the
+    last used i, if any.
+    """
 
     time: int
     next_counter: int = 0
@@ -166,8 +169,7 @@ def candidates(
     learnt_shift: int = 0,
     last_used: int | None = None,
 ) -> list[int]:
-    """Return the records to try, likeliest first: those around now that the unit holds and that come after the last
-    used one."""
+    """Return the records to try, likeliest first: those around now that come after the last used one."""
     return [i for i in _in_unit(header, time, next_counter, learnt_shift) if last_used is None or i > last_used]
 
 

@@ -53,8 +53,11 @@ def pin_part(pin: bytes, pin_salt: bytes, pin_m: int, pin_t: int) -> bytes:
 
 
 def record_salt(hh: bytes, i: int) -> bytes:
-    """Return salt_i, 16 bytes. Safe because the header holds 32 random bytes that are new at every sealing: no two
-    records of any two units share a salt, and one guess tests one interval only."""
+    """Return salt_i, 16 bytes.
+
+    Safe because the header holds 32 random bytes that are new at every sealing. So no two records of any two units
+    share a salt, and one guess tests one interval only.
+    """
     return hashlib.sha256(b"sparekey/1/salt" + hh + _u64(i)).digest()[:16]
 
 

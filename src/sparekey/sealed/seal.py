@@ -103,7 +103,7 @@ def _seal_from_parts(
     stop: Callable[[], bool] | None = None,
     limits: LevelLimits = LIMITS,
 ) -> bytes:
-    """The hidden seam: vectors fix salt and peppers, and tests may be cheap. Callers cannot."""
+    """Seal with given salt and peppers. Only vectors fix these, and only tests use cheap levels; callers cannot."""
     header = _header_of(plan, codes, salt)
     encoded = header.encode()
     if parse_header(encoded) != header:
@@ -153,7 +153,7 @@ def _header_of(plan: SealPlan, codes: Sequence[tuple[int, str]], salt: bytes) ->
 
 
 def _verify_level(plan: SealPlan) -> None:
-    """Check the rule that readers leave to the server: which level goes with which kind."""
+    """Verify that this kind of unit may have this level. Readers leave this rule to the server."""
     if plan.kind.is_emergency:
         allowed = plan.level == EMERGENCY
     else:

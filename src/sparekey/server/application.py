@@ -31,7 +31,7 @@ Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 
 
 def create_application(service: Service, beside: Lifespan | None = None) -> Starlette:
-    """The application over one service. `beside` runs as long as it does."""
+    """Return the application of one service. `beside` runs as long as the application."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -48,12 +48,13 @@ def create_application(service: Service, beside: Lifespan | None = None) -> Star
         exception_handlers={HTTPException: _no_such_route(failures)},
         lifespan=lifespan,
     )
-    application.router.redirect_slashes = False  # a key, or a signed request, is never sent on to where a header says
+    # Safe because no redirect sends a key or a signed request to an address from a header.
+    application.router.redirect_slashes = False
     return application
 
 
 def _routes(service: Service) -> list[Route]:
-    """Every route. The router tries them in order, so the few that are asked most come before the many operations."""
+    """Return every route. The router tries them in order, so the few busy ones come before the many operations."""
     for_programs = [
         *health.routes(service),
         *rest_sign_ins.routes(service),
@@ -95,7 +96,7 @@ class _ErrorsAnswered:
 
         try:
             await self._app(scope, receive, watched)
-        except Exception as error:  # noqa: BLE001 -- every error is an answer
+        except Exception as error:  # noqa: BLE001 -- every error becomes a reply
             answer = self._failures.answer(Request(scope), failure_of(error))
             if not started:
                 await answer(scope, receive, send)

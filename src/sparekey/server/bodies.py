@@ -13,9 +13,9 @@ from starlette.requests import ClientDisconnect, Request
 from sparekey.server.errors import RequestRejected
 from sparekey.server.work import Busy
 
-_MOST_FILES: Final = 4  # that are taken in at once by one process
+_MOST_FILES: Final = 4  # files in memory at once, in one process
 _PATIENCE: Final = 30.0  # seconds for any body
-_SLOWEST: Final = 64 * 1024  # bytes a second: as much longer may a large one take
+_SLOWEST: Final = 64 * 1024  # bytes a second: a large body may take longer, by its size at this rate
 
 
 class LargeBodyLimit:

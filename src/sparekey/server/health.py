@@ -21,11 +21,11 @@ def routes(service: Service) -> list[Route]:
     """Return the routes GET health (checks nothing) and GET ready (checks the database)."""
 
     async def health(_: Request) -> Response:
-        """This process answers."""
+        """Report that this process answers."""
         return answer(Health("ok"))
 
     async def ready(_: Request) -> Response:
-        """The database answers, too."""
+        """Report that the database answers, too."""
         await service.contacts.run(_ask, service)
         return answer(Health("ok"))
 

@@ -18,7 +18,7 @@ NOT_KEPT: Final = {"Cache-Control": "no-store"}  # for answers that may hold a s
 
 
 def answer(message: "DataclassInstance") -> Response:
-    """A message as JSON."""
+    """Return a message as JSON."""
     return Response(encode(message), media_type=JSON)
 
 

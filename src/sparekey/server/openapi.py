@@ -52,7 +52,7 @@ class Document(TypedDict):
 
 
 class DescribedRoute(Route):
-    """A route that /openapi.json names. It is described when that is asked for: there are many of them."""
+    """A route in /openapi.json. Its description is made when that file is requested, because there are many routes."""
 
     def __init__(self, method: str, path: str, handler: Handler, describe: Callable[[], Description]) -> None:
         """`describe`: returns the operation object (OpenAPI 3.1, section 4.8.10)."""
@@ -73,7 +73,7 @@ class Messages:
 
 
 def described_route(method: str, path: str, handler: Handler, tag: str, messages: Messages) -> DescribedRoute:
-    """A route whose handler's name and docstring are its words in the description."""
+    """Return a route. The name and docstring of its handler are its texts in the description."""
 
     def describe() -> Description:
         name = handler.__name__
@@ -89,12 +89,12 @@ def described_route(method: str, path: str, handler: Handler, tag: str, messages
 
 
 def operation_route(operation: Operation, handler: Handler) -> DescribedRoute:
-    """A route of an operation over REST."""
+    """Return the route of an operation over REST."""
     return DescribedRoute(operation.method, operation.path, handler, partial(_described_operation, operation))
 
 
 def document(routes: Iterable[BaseRoute]) -> Document:
-    """The OpenAPI document of those of the routes that are described."""
+    """Return the OpenAPI document of the routes that have a description."""
     paths: dict[str, dict[str, Description]] = {}
     for route in routes:
         if isinstance(route, DescribedRoute):
@@ -112,7 +112,7 @@ def document(routes: Iterable[BaseRoute]) -> Document:
 
 
 def document_route(routes: Sequence[BaseRoute]) -> Route:
-    """GET /openapi.json: the document of these routes, written when it is first asked for."""
+    """Return the route GET /openapi.json. The document of these routes is written at the first request."""
     written = cache(lambda: json.dumps(document(routes), separators=(",", ":"), ensure_ascii=False).encode())
 
     async def openapi(_: Request) -> Response:
@@ -171,7 +171,7 @@ def _described_operation(operation: Operation) -> Description:
 
 def _parameter(member: Member, place: str) -> Description:
     schema = values.schema_of(member.kind)
-    if place == "query" and "anyOf" in schema:  # what may be null is left out
+    if place == "query" and "anyOf" in schema:  # a parameter that may be null is left out instead
         schema = next(option for option in schema["anyOf"] if option.get("type") != "null")
     if member.name == "limit":
         schema |= {"minimum": 1, "maximum": MOST_ROWS}
@@ -212,7 +212,7 @@ def _permissions(operation: Operation) -> object:
 
 
 def _refusals(*codes: int) -> Description:
-    codes = (*codes, 408) if 413 in codes else codes  # what has a body may be too slow as well as too large
+    codes = (*codes, 408) if 413 in codes else codes  # a body that may be too large may also be too slow
     error = {"application/json": {"schema": _ERROR_SCHEMA}}
     return {str(code): {"description": _CODES[code], "content": error} for code in codes}
 

@@ -27,12 +27,12 @@ class Service:
     sign_ins: WorkPool
     contacts: WorkPool
     units: WorkPool
-    administration: WorkPool  # a report may take long: devices do not wait for it
+    administration: WorkPool  # a pool of its own, so that devices do not wait for a long report
     sessions: WorkPool  # open to all callers: a flood here must not delay the other pools
-    self_service: WorkPool  # the same for users
+    self_service: WorkPool  # for users, for the same reason
     sync_interval: int
     settings: Settings
-    hosts: frozenset[str]  # names under which pages are answered
+    hosts: frozenset[str]  # names of the server under which pages are served
     admin_networks: tuple[str, ...] = ()  # empty: administrators come from anywhere
     now: Callable[[], int] = field(default=clock.now)  # read once for each request
 

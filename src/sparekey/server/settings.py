@@ -35,7 +35,7 @@ LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
 
 class SettingsError(ValueError):
-    """An error in the settings; says where, and what is allowed."""
+    """An error in the settings, with its place and the allowed values."""
 
     def __init__(self, where: str, what: str, do: str) -> None:
         super().__init__(f"{where}: {what}; {do}")
@@ -51,7 +51,7 @@ class Setting:
     meaning: str
     default: object
     allowed: str
-    read: Callable[[object], object]  # the value of a TOML value; ValueError if it is none
+    read: Callable[[object], object]  # converts a TOML value; raises ValueError if it is not allowed
     is_secret: bool = False  # never shown
 
     @property
@@ -72,7 +72,7 @@ def _text(meaning: str, allowed: str, check: Callable[[str], bool] = lambda _: T
 def _secret_text(meaning: str, allowed: str) -> Secret[str]:
     def read(value: object) -> Secret[str]:
         if not isinstance(value, str):
-            raise ValueError  # noqa: TRY004 -- one kind of error for one kind of mistake
+            raise ValueError  # noqa: TRY004 -- the caller handles one type of error
         return Secret(value)
 
     metadata = {"meaning": meaning, "allowed": allowed, "read": read, "is_secret": True}
@@ -243,7 +243,7 @@ class Settings:
         """Return the address for devices: the first of `names`, else the listening address; "" if neither is usable."""
         host, port = self.address
         host = self.names[0] if self.names else "" if host in _ANY_ADDRESS else self._here
-        if not host or self.tls == "off":  # agents come through a proxy then, which is not known here
+        if not host or self.tls == "off":  # then agents connect through a proxy, whose address is not known here
             return ""
         return f"https://{f'[{host}]' if ':' in host else host}:{port}"
 
@@ -255,8 +255,10 @@ class Settings:
 
     @property
     def _here(self) -> str:
-        """Return the listening host; `localhost` for 127.0.0.1, because passkeys are bound to a name, unless TLS uses a
-        certificate of the operator, which may not be valid for it."""
+        """Return the listening host; `localhost` for 127.0.0.1, because passkeys are bound to a name.
+
+        If TLS uses a certificate of the operator, 127.0.0.1 stays: the certificate may not be valid for `localhost`.
+        """
         host = self.address[0]
         return "localhost" if host == "127.0.0.1" and self.tls != "own" else host
 
@@ -264,7 +266,7 @@ class Settings:
     def console_url(self) -> str:
         """Return the address of the console: with a name, because passkeys are bound to one."""
         host, port = self.address
-        if self.tls == "off":  # through a proxy then, whose name is not known here, or on this machine
+        if self.tls == "off":  # then through a proxy, whose name is not known here, or on this machine
             return f"http://localhost:{port}"
         host = self.names[0] if self.names else "localhost" if host in _ANY_ADDRESS or _is_loopback(host) else host
         return f"https://{f'[{host}]' if ':' in host else host}:{port}"

@@ -50,7 +50,7 @@ async def _verified(
         return await pool.run(verify)
     except Busy:
         raise
-    except Exception as error:  # noqa: BLE001 -- S09: whatever happened, the answer is no
+    except Exception as error:  # noqa: BLE001 -- S09: any error is a refusal
         log_unforeseen(error)
         if is_unavailable(error):
             return _UNREACHED
@@ -66,5 +66,5 @@ async def _log_error(service: Service, interface: SignInInterface, now: int) -> 
 
     try:
         await service.contacts.run(write)
-    except Exception as error:  # noqa: BLE001 -- it is refused with or without an event
+    except Exception as error:  # noqa: BLE001 -- the refusal does not depend on its event
         log_unforeseen(error)

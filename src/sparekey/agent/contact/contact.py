@@ -30,10 +30,10 @@ from sparekey.wire.agent_api import (
     UnitRequest,
 )
 
-UNIT_PATIENCE = 300  # seconds: the server may seal a unit only when it is asked for
+UNIT_PATIENCE = 300  # seconds: the server may begin to seal a unit only at the request
 CONTACT_PATIENCE = 30
 ROUNDS = 3  # a generation may change while units are fetched; then the device syncs again
-OVERTAKEN = frozenset({"stale", "conflict"})  # the generation has changed meanwhile
+OVERTAKEN = frozenset({"stale", "conflict"})  # words of a refusal after the generation has changed
 REVOKED = "revoked"
 
 
@@ -138,8 +138,8 @@ def make_contact(device: ThisDevice, report: Report = silent, asked_again: Calla
 def withhold_if_revoked(device: ThisDevice, refused: Refused) -> None:
     """Erase all data if the server has revoked this device.
 
-    A device that the server does not know is refused, but keeps its data: a server that lost its database must not
-    destroy every user's spare key.
+    A server that does not know the device refuses it, but the device keeps its data: a server that lost its database
+    must not destroy every user's spare key.
     """
     if refused.reply.error == REVOKED:
         device.store.change(replies.after_revoking)
@@ -217,8 +217,10 @@ class _Fetching:
 
 
 def _in_turn(state: State, reply: SyncReply) -> list[_UnitFetch]:
-    """Return the units in order: first those that every user needs first, then each further day; of each user in the
-    server's order."""
+    """Return the units in order: first those that every user needs first, then each further day.
+
+    Units of one user stay in the server's order.
+    """
     turns: list[tuple[int, _UnitFetch]] = []
     today = reply.server_time // DAY_SECONDS
     for user_sync in reply.users:

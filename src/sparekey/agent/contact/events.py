@@ -49,8 +49,10 @@ def appended(
 
 
 def alarmed(state: State, sign: Sign, kind: EventKind, at: int, reason: str, user: str = "", login: str = "") -> State:
-    """Return the state with an alarm event, unless one of its kind still waits to be uploaded: one alarm for each
-    outage is enough."""
+    """Return the state with an alarm event, unless one of its kind still waits to be uploaded.
+
+    One alarm for each outage is enough.
+    """
     if any(event.kind == kind for event in state.events):
         return state
     return appended(state, sign, kind, at, user=user, login=login, reason=reason)

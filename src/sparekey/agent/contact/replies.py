@@ -57,8 +57,9 @@ def after_sync(state: State, reply: SyncReply, reading: ClockReading) -> State:
 
 
 def is_news(before: State, after: State) -> bool:
-    """Return True if a sync reply must be written to disk: it changes more than every contact does, or the last write
-    is a while ago.
+    """Return True if a sync reply must be written to disk.
+
+    It must if it changes more than the usual facts of a contact, or if the last write is a while ago.
 
     Anyone at a login makes a device contact its server, and with a TPM each write of the state wears the counter.
     """
@@ -124,7 +125,7 @@ def after_receipt(state: State, user: str, entry: UnitEntry) -> State:
 
 
 def after_refusal(state: State, asked: UnitRequest) -> State:
-    """Return the state after the server refused to make this unit: a staged generation does not wait for it."""
+    """Return the state after the server refused to make this unit. A staged generation no longer waits for it."""
     if not state.has_user(asked.user):
         return state
     user = state.get_user(asked.user)

@@ -92,7 +92,7 @@ class ContactScheduler:
         with self._changed:
             self._asked += 1
             if self._ended == self._started:
-                self._progress = None  # no contact is in progress, so this progress is old
+                self._progress = None  # no contact is in progress, so the stored progress is old
             self._changed.notify_all()
             return self._asked
 

@@ -21,7 +21,7 @@ class ClockReading:
 
     wall: int  # unix seconds
     monotonic: int  # seconds; counts suspend, restarts at each boot
-    boot: str  # names this boot
+    boot: str  # the name of this boot
     synchronised: bool  # True if the system follows a time server
 
 

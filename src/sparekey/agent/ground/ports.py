@@ -122,7 +122,7 @@ class PinLocks(Protocol):
     """
 
     def count(self) -> PinCount:
-        """Return how wrong authorisations are counted now. Raises StoreUnreadable."""
+        """Return the rules by which wrong authorisations are counted now. Raises StoreUnreadable."""
 
     def ensure_tries(self, wanted: int) -> int:
         """Set the limit to at least `wanted` tries if this device may set it. Return the limit in force."""
@@ -142,7 +142,7 @@ class TpmFacts:
     model: str
     firmware: str
     tries: int  # wrong authorisations in a row until the lockout; 0 if they are not counted
-    failed: int  # of these, up to now
+    failed: int  # wrong authorisations counted up to now
     forgives_after: int  # seconds until one wrong try is forgotten
     in_lockout: bool
     lockout_password: bool

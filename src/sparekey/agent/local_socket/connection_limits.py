@@ -100,9 +100,11 @@ class ConnectionSlot:
         return self._exchange(self._person if has_account(self._person) else WITHOUT_ACCOUNT)
 
     def is_one_of_remote(self) -> bool:
-        """Make this a remote slot, for a user who comes over the network by a program of root's. It does not matter who
-        started that program: an sshd carries the login uid of the administrator who did. Return False if no remote slot
-        is left."""
+        """Make this a remote slot, for a user who comes over the network by a program of root's.
+
+        The user who started that program does not matter: an sshd carries the login uid of the administrator who
+        started it. Return False if no remote slot is left.
+        """
         return self._holder == REMOTE or self._exchange(REMOTE)
 
     @property

@@ -164,7 +164,8 @@ class Conversation:
         if self._contact:
             self._follow(self._contact)
         else:
-            self._send(frame(FrameKind.DONE))  # no LOGIN here started a contact; those of others are their business
+            # The peer started no contact by a sign-in, and may not see the contacts that others started.
+            self._send(frame(FrameKind.DONE))
 
     def _clear(self, _: Frame) -> None:
         if self._is_root():
@@ -225,8 +226,10 @@ class Conversation:
         return False
 
     def _told(self, request: Frame, found: LoginOutcome) -> LoginAnswer:
-        """Return the answer for this peer, at the time when it may leave. The next remote attempt waits for it too, so
-        that the time of a search does not show to the next in the queue."""
+        """Return the answer for this peer, after waiting until it may be sent.
+
+        The next remote attempt waits for it too. So the next one in the queue cannot measure the time of a search.
+        """
         if not request.number(Tag.REMOTE):
             return found.answer
         is_timed = found.answer.mode is Mode.OFFLINE and found.answer.result is not Result.GRANTED
@@ -237,7 +240,7 @@ class Conversation:
     def _answer(self, account: str, answer: LoginAnswer, told: LoginAnswer, *, remote: bool = False) -> None:
         try:
             self._send(answer_frame(told))
-        finally:  # log also a peer that hangs up; only now, because the look-up of the account takes time
+        finally:  # also if the peer hangs up; after the answer, because the look-up takes time
             self._refusals.note(account, self._peer.person, answer, remote=remote)
 
     def _fail(self, reason: str, message: str) -> None:

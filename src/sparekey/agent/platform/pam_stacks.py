@@ -22,7 +22,7 @@ VALUES: Final = frozenset({"socket", "timeout", "prompt"})  # these have a value
 _LONGEST_PATH: Final = 107  # bytes of the path of a socket
 _LONGEST_TIMEOUT: Final = 600
 _DEEPEST: Final = 8  # levels of files that include one another
-_ALIKE: Final = 0.8  # similarity, up to 1, of a name that was meant to be ours
+_ALIKE: Final = 0.8  # similarity, up to 1, of a misspelt name of our module
 _KINDS: Final = ("auth", "account", "password", "session")
 _WORD: Final = re.compile(r"\[((?:\\\]|[^\]])*)\]|(\S+)")  # brackets hold one argument together
 _REFUSING: Final = re.compile(r"required|requisite|\[.*\bdefault=(die|bad)\b.*\]", re.IGNORECASE)

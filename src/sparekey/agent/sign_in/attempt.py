@@ -190,16 +190,17 @@ def _find_tokencode_block(user: UserState, conditions: Conditions) -> RefusalRea
 
 
 def _order(candidate: Try, user: UserState) -> tuple[int, int]:
-    """Return the sort key: the token used last comes first; of two days of one token, the one
-    that holds the middle of the window."""
+    """Return the sort key: the token used last comes first, and of its days the one with the middle of the window."""
     entry, numbers = candidate.entry, candidate.numbers
     middle = (numbers.start + numbers.stop) // 2
     return (-user.token_use(entry.token).used_at, 0 if entry.first <= middle <= entry.last else 1)
 
 
 def _has_run_out(units: Sequence[UnitEntry], candidates: _Candidates, passcode: Secret[str]) -> bool:
-    """Return True if this looks like a tokencode and only emergency units are left: a day or some codes ago it would
-    have been tried."""
+    """Return True if the text looks like a tokencode, and only emergency units are left.
+
+    The tokencode would have been tried before the days or events ran out.
+    """
     has_tokencodes = any(not entry.is_emergency for entry in units)
     return not has_tokencodes and not candidates.emergency and _looks_like_tokencode(passcode)
 

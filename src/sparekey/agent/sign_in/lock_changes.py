@@ -101,8 +101,10 @@ def update_lock(
 def _reach(
     device: ThisDevice, user: UserState, reply: SignInReply, shown: ShownPin | None, *, is_synced: bool
 ) -> tuple[OpenedLock | None, Change]:
-    """Open the lock if records up to the step are behind it. If it stays closed, return the change that erases them all
-    the same (S23)."""
+    """Open the lock if records up to the step are behind it.
+
+    If the lock stays closed, return the change that erases these records without opening it (S23).
+    """
     lock = next((lock for lock in user.pin_locks if lock.token == reply.token), None)
     if lock is None or not is_straddled(user, reply.token, reply.step):
         return None, unchanged
@@ -113,7 +115,7 @@ def _reach(
         pass
     except (WrongPin, StoreUnreadable) as error:
         if isinstance(error, StoreUnreadable) and error.word != DAMAGED:
-            raise  # the TPM does not answer: no answer without it
+            raise  # the TPM does not answer, and nothing can be decided without it
         if is_synced:
             return None, lambda user: given_up(user, lock)
     return None, lambda user: cut_at(user, reply.token, reply.step)

@@ -34,15 +34,17 @@ class RefusalLog:
         self._refused: Counter[tuple[str, str]] = Counter()
 
     def note(self, account: str, person: int, answer: LoginAnswer, *, remote: bool = False) -> None:
-        """Log a refused sign-in. `person` is the uid behind the program that asked, 0 at a login screen. Successes, and
-        challenges that lead to one, are not logged."""
+        """Log a refused sign-in. `person` is the uid behind the program that asked, 0 at a login screen.
+
+        Successes are not logged, nor are challenges that lead to one.
+        """
         if answer.result not in (Result.GRANTED, Result.ASK):
             told = " ".join(filter(None, (answer.mode.value, answer.reason.value)))
             asker = f"uid {person} over the network" if remote else f"uid {person}"
             self._write(account, asker, told, lambda login: _where_to_look(login, answer))
 
     def note_not_allowed(self, account: str, person: int) -> None:
-        """Log that a user asked for the account of another one. Nothing was tried."""
+        """Log that a user asked for the account of another user. Nothing was tried."""
         self._write(account, f"uid {person}", "not-allowed", lambda _: "only root can sign in another user")
 
     def _write(self, account: str, asker: str, told: str, add: Callable[[str | None], str]) -> None:

@@ -19,7 +19,7 @@ _MORE = "The server cannot be reached. The screen of this computer shows more."
 
 
 def answer_for_remote(answer: LoginAnswer, state: State) -> LoginAnswer:
-    """Return the answer without the parts that are not for strangers."""
+    """Return the answer without the parts that strangers must not see."""
     if answer.result in (Result.GRANTED, Result.ASK):
         return answer
     if answer.mode is Mode.OFFLINE:
@@ -32,7 +32,9 @@ def answer_for_remote(answer: LoginAnswer, state: State) -> LoginAnswer:
 
 
 def _help_text(state: State) -> str:
-    """Return the help text that all users of this device share. If they differ, return none: it would tell which user
-    has data here."""
+    """Return the help text that all users of this device share. If they differ, return none.
+
+    Safe because a text of some users would tell which users have data here.
+    """
     texts = {user.policy.help_text for user in state.users}
     return texts.pop() if len(texts) == 1 else ""

@@ -92,8 +92,11 @@ def read_units(device: ThisDevice, plan: Plan) -> list[ReadUnit]:
 
 
 def search(device: ThisDevice, plan: Plan, units: list[ReadUnit]) -> OpenedUnit | Refusal:
-    """Return the first unit that opens, or the refusal; its `counted` is False if nothing was compared with the
-    passcode. The caller has committed the count. Raises StoreUnreadable if the TPM does not answer."""
+    """Return the first unit that opens, or the refusal.
+
+    `counted` of the refusal is False if nothing was compared with the passcode. The caller has committed the count.
+    Raises StoreUnreadable if the TPM does not answer.
+    """
     reasons, is_tested = [], False
     for lock, behind in _by_lock(units):
         try:
@@ -103,7 +106,7 @@ def search(device: ThisDevice, plan: Plan, units: list[ReadUnit]) -> OpenedUnit 
             continue
         except StoreUnreadable as error:
             if error.word != DAMAGED:
-                raise  # the TPM does not answer: this says nothing about the units
+                raise  # the TPM does not answer, which says nothing about the units
             reasons.append(RefusalReason.DAMAGED)
             continue
         is_tested = True

@@ -17,7 +17,7 @@ ATTEMPT_WAIT = 60  # seconds that an attempt waits for the one before it
 
 
 class AttemptInProgress(Exception):
-    """Another attempt did not end in time."""
+    """The attempt before this one did not end in time."""
 
 
 @dataclass
@@ -34,7 +34,7 @@ class Heard:
     """The last message from the server in this process. Not every contact is written to disk, because with a TPM each
     write wears its counter."""
 
-    contact: int = 0  # unix seconds by the server; 0: none yet
+    contact: int = 0  # unix seconds by the server; 0: no message yet
 
 
 @dataclass(frozen=True)

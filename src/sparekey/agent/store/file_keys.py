@@ -47,7 +47,7 @@ class FileKeys:
 
     @classmethod
     def create(cls, directory: Path, files: Files) -> "FileKeys":
-        """Make new keys and write them to disk. Raises FileExistsError if there are some."""
+        """Make new keys and write them to disk. Raises FileExistsError if there are keys already."""
         signing_key = ec.generate_private_key(ec.SECP256R1())
         der = signing_key.private_bytes(
             serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

@@ -22,7 +22,7 @@ OFF: Final = "off"  # a file
 
 @dataclass(frozen=True)
 class Made:
-    """Newly made keys, with a sentence on where they are and why they are no safer."""
+    """New keys, with a sentence that says where they are and, if so, why they are not in a TPM."""
 
     keys: StoreKeys
     words: str
@@ -57,8 +57,10 @@ def open_keys(directory: Path, files: Files, wish: str = AUTO) -> StoreKeys:
 
 
 def forget_keys(directory: Path, files: Files, wish: str = AUTO) -> None:
-    """Remove the keys for good, also from the TPM. Raises StoreUnreadable if they stay in the TPM; the files are
-    removed all the same."""
+    """Remove the keys for good, also from the TPM.
+
+    Raises StoreUnreadable if they stay in the TPM. The files are removed in that case, too.
+    """
     try:
         if TPM_KEYS in files.names(directory):
             TpmKeys.open(directory, files, _tcti_of(wish)).forget()

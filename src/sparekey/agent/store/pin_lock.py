@@ -32,7 +32,7 @@ _SUITE: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 
 
 class StaysLocked(Exception):
-    """This lock does not open that piece."""
+    """The lock does not open the piece."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,10 @@ _SENTENCES: Final = {
 
 
 def authorisation(pin: Secret[str], lock_salt: bytes) -> Secret[bytes]:
-    """Return the 32 bytes that the TPM gets instead of the PIN. An attacker who breaks the TPM open still has to pay
-    for this hash at every guess."""
+    """Return the 32 bytes that the TPM gets instead of the PIN.
+
+    An attacker who breaks the TPM open must still compute this hash for every guess.
+    """
     return Secret(argon2id(pin.reveal().encode(), lock_salt, _MEMORY_KIB, _PASSES))
 
 

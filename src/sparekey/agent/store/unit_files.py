@@ -109,8 +109,10 @@ class UnitFiles:
         )
 
     def rewrite(self, entry: UnitEntry, through: int, opened: OpenedLock | None) -> UnitEntry | None:
-        """Return the entry without the records up to `through`, under new keys in a new file. None if nothing is left,
-        or if the file cannot be read: a file that cannot be rewritten must not stay."""
+        """Return the entry without the records up to `through`, under new keys in a new file.
+
+        None if nothing is left. None also if the file cannot be read, because it must not stay with its records.
+        """
         try:
             header, *cut = self._cut(entry)
             left = [(piece, part) for piece, part in cut if piece.last > through]

@@ -71,7 +71,7 @@ class UnlockedSecrets:
 
 
 def rewrapped(user: UserState, new_key: Secret[bytes], previous: bytes, device_secret: Secret[bytes]) -> UserState:
-    """The user with every secret wrapped under the new key; unchanged where the old key is not to be had from it."""
+    """Return the user with every secret wrapped under the new key; unchanged if that does not give the old key."""
     new_check = check_of(new_key).hex()
     if user.wrapped_check == new_check:
         return user

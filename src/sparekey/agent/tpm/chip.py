@@ -92,7 +92,7 @@ class Tpm:
         """
         kind, _, device = self.tcti.partition(":")
         if kind == "device" and not Path(device).exists():
-            raise trouble("no-tpm", tcti=self.tcti)  # without loading anything
+            raise trouble("no-tpm", tcti=self.tcti)  # before the library is loaded
         library = _library()
         with self._one_at_a_time:
             try:
@@ -168,7 +168,7 @@ class OpenTpm:
         return bytes(public.get_name())
 
     def _named(self, handle: int) -> tuple[object, bytes]:
-        """Return the object at this handle and its name, which the TPM is asked for."""
+        """Return the object at this handle, and its name from the TPM."""
         found = self._esys.tr_from_tpmpublic(handle)
         return found, bytes(self._esys.tr_get_name(found))
 
@@ -302,7 +302,7 @@ class OpenTpm:
         scheme = self._library.TPMT_SIG_SCHEME(scheme=self._library.TPM2_ALG.NULL)
         digest = self._library.TPM2B_DIGEST(hashlib.sha256(message).digest())
         with self._loading(made) as handle:
-            signed = self._esys.sign(handle, digest, scheme)  # its parts live only as long as it does
+            signed = self._esys.sign(handle, digest, scheme)  # the parts below are valid only while `signed` exists
         parts = signed.signature.ecdsa.signatureR, signed.signature.ecdsa.signatureS
         r, s = (int.from_bytes(bytes(part), "big") for part in parts)
         return encode_dss_signature(r, s)
@@ -365,7 +365,7 @@ class OpenTpm:
         return index
 
     def _increment(self, index: object) -> None:
-        """Increment with patience: some TPMs limit the rate of writes to spare their memory."""
+        """Increment, and try again for a while: some TPMs limit the rate of writes to spare their memory."""
         for _ in range(_NV_PATIENCE):
             try:
                 self._esys.nv_increment(index, session1=self._session())
@@ -397,8 +397,10 @@ class OpenTpm:
         )
 
     def set_tries(self, tries: int) -> None:
-        """Set the number of wrong authorisations that the TPM allows, and leave its other settings, if it counts at
-        all. Do nothing if the lockout has a password (a wrong one would close it for a day) or is closed."""
+        """Set the number of wrong authorisations that the TPM allows, if it counts them. Keep its other settings.
+
+        Do nothing if the lockout is closed or has a password: a wrong password would close it for a day.
+        """
         found = self._properties(_PT_PERMANENT, 18)
         if found.get(0x200, 0) & 1 << 2:
             return

@@ -9,7 +9,7 @@ from sparekey.agent.ground.ports import StoreUnreadable
 from sparekey.core.plurals import counted
 
 AUTH_FAIL: Final = 0x08E  # a wrong authorisation, which counts towards the lockout
-BAD_AUTH: Final = 0x0A2  # a wrong one that does not
+BAD_AUTH: Final = 0x0A2  # a wrong authorisation, which does not count
 HIERARCHY: Final = 0x085
 POLICY_FAIL: Final = 0x09D
 INTEGRITY: Final = 0x09F
@@ -75,7 +75,7 @@ def trouble(word: str, *, tcti: str = "", code: int = 0) -> StoreUnreadable:
 
 
 def trouble_of(code: int, tcti: str) -> StoreUnreadable:
-    """Return the error for a response code, also one of the layers in between."""
+    """Return the error for a response code of the TPM or of a layer between it and this program."""
     if code >> 16 & 0xFF == _TCTI_LAYER:
         return trouble(NO_TPM, tcti=tcti)
     return trouble(_WORDS.get(code_of(code), "tpm-failed"), code=code)

@@ -162,7 +162,7 @@ class TpmKeys:
 
     @contextlib.contextmanager
     def _visit(self) -> Iterator[OpenTpm]:
-        """Visit the TPM under the parent key. If that key is gone, the error says why."""
+        """Visit the TPM under the parent key. If that key is gone, the error gives the reason."""
         try:
             with self._tpm.visit(self._parent) as visit:
                 yield visit

@@ -34,7 +34,7 @@ _TO_A_TPM: Final = f"this computer has a TPM. To use it, {ENROL_AGAIN} with `--t
 
 @dataclass(frozen=True)
 class KeyProtection:
-    """The place of the keys, the reason why they are no safer, and the TPM as it is now."""
+    """The place of the keys, the reason if they are not safer, and the state of the TPM."""
 
     word: str
     words: str

@@ -89,8 +89,11 @@ def of_logins(stacks: Sequence[Stack], mistakes: Sequence[str] = ()) -> CheckRes
 
 
 def _in_short(services: Sequence[str]) -> str:
-    """Return the services, those that people use for logins first. Those of one program (`su`, `su-l`) appear once with
-    their number, and only the number of the last of many."""
+    """Return the services as a short list, with those that people use for logins first.
+
+    Services of one program (`su`, `su-l`) appear once, with their number. Of a long list, the last ones appear only as
+    a number.
+    """
     programs: dict[str, list[str]] = {}
     for service in sorted(services, key=lambda service: (service not in _KNOWN, service)):
         programs.setdefault(service.partition("-")[0], []).append(service)

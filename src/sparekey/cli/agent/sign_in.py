@@ -97,8 +97,7 @@ def unavailable(error: StoreUnreadable) -> LoginAnswer:
 def converse(
     attempt: Callable[[Secret[str], str], LoginAnswer], read: Callable[[str], str], *, goes_on: bool, reply_to: str = ""
 ) -> LoginAnswer:
-    """Return the answer to the passcode that is read. With `goes_on`, questions on the way are read and answered
-    too."""
+    """Read a passcode and return the answer to it. With `goes_on`, also answer the questions that follow."""
     answer = attempt(Secret(read(_PROMPTS[Prompt.NOTHING])), reply_to)
     while answer.result is Result.ASK and goes_on:
         answer = attempt(Secret(read(printable(f"{answer.message}\n{_PROMPTS[answer.ask]}"))), answer.reply_to)

@@ -69,7 +69,7 @@ class Call:
 
     @property
     def again(self) -> str:
-        """The beginning of another command for the same server, ready to be typed."""
+        """The beginning of another command for the same server, e.g. `sparekey --data DIR`."""
         if self.url:
             return f"sparekey --server {self.url} --as {self.login}"
         return f"{as_service(self.directory)}sparekey --data {self.directory}"
@@ -83,7 +83,7 @@ class Call:
 
     @property
     def actor(self) -> Actor:
-        """The os_account that runs the command. It may do everything, because it can read the data directory."""
+        """The system account that runs the command. It may do everything, because it can read the data directory."""
         uid = os.getuid()
         try:
             return Actor.of_system(f"os:{pwd.getpwuid(uid).pw_name}")

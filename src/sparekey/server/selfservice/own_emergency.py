@@ -10,7 +10,7 @@ from sparekey.server.web.passkeys import get_session
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/self-service/tokens")
-SHOWN_SECONDS: Final = 900  # they are written down
+SHOWN_SECONDS: Final = 900  # long enough to write the codes down
 
 
 @pages.get("/{serial}/emergency", None)

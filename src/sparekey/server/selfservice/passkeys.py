@@ -26,7 +26,7 @@ def own(visit: Visit) -> Reply:
 
 @pages.post(":add", None, again=own, fresh=True)
 def new(visit: Visit) -> Reply:
-    """Return the form that creates a passkey, after the second factor, so that the new passkey is not lost."""
+    """Return the form that creates a passkey. It asks for the second factor first, so that no new passkey is lost."""
     get_place(visit)
     user_passkeys.verify_may_add(visit.instance, get_session(visit))
     return visit.show("self-service/new-passkey.html")

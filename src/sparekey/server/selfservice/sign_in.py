@@ -40,7 +40,7 @@ _REFUSED: Final = (
 
 
 def routes(service: Service) -> list[Route]:
-    """GET and POST sign-in, POST sign-out, and the way there from the server's name alone."""
+    """Return the routes for GET and POST of the sign-in, for POST of the sign-out, and the redirect from `/`."""
     passkeys = PasskeySignIn(
         SELF_SERVICE,
         service.self_service,

@@ -98,7 +98,7 @@ def event(happening: OwnEvent) -> str:
 
 
 def where(happening: OwnEvent) -> str:
-    """Return who caused an event, or where."""
+    """Return the actor of an event, or its place."""
     name = happening.name or "a removed device or program"
     return {
         "you": "by you, in self-service",

@@ -53,7 +53,7 @@ def approve(ctx: typer.Context, request: Request) -> None:
 
 @command(app, "refuse", "approval refuse 5f0c...")
 def refuse(ctx: typer.Context, request: Request) -> None:
-    """Refuse a request. The operator can ask again. The audit log has both."""
+    """Refuse a request. The operator can ask again. The audit log keeps both."""
     call = call_of(ctx)
     with open_server(call) as server:
         done = server.run(approvals.refuse, request, now=now())
