@@ -258,7 +258,7 @@ def test_s63_a_device_out_of_scope_keeps_no_name_back(server: Instance) -> None:
     invitations.invite(server, ROOT, "laptop", "Support", now=NOW)
 
 
-def test_without_a_role_nothing_is_there(server: Instance) -> None:
+def test_without_a_role_no_object_exists(server: Instance) -> None:
     user = a_user(server)
     actor = an_administrator(server)[1]
     with pytest.raises(NotFound):

@@ -34,7 +34,7 @@ def at_once(*changes: Callable[[], object]) -> list[bool]:
         return [*pool.map(run, changes)]
 
 
-def test_s63_two_super_administrators_are_not_taken_away_at_once(any_server: Instance) -> None:
+def test_s63_two_super_administrators_cannot_be_removed_at_once(any_server: Instance) -> None:
     first, second = (an_administrator(any_server, (SUPER_ADMINISTRATOR, TOP_DOMAIN))[0] for _ in range(2))
     for _ in range(ROUNDS):
         done = at_once(

@@ -310,7 +310,7 @@ def test_pauses_double_and_end_at_a_quarter_of_an_hour() -> None:
     assert [pause_after(attempt) for attempt in (1, 2, 3, 4, 8, 9, 1_000)] == [5, 10, 20, 40, 640, 900, 900]
 
 
-def test_one_that_is_refused_holds_up_no_other_and_is_given_up_after_a_week(server: Instance) -> None:
+def test_a_refused_message_delays_no_other_and_is_dropped_after_a_week(server: Instance) -> None:
     world = MemoryMailWorld(is_up=True, answers={ALICE: "550 no such user"})
     queue(server, 1)
     other = a_user(server)

@@ -35,7 +35,7 @@ def sign_in_everywhere(visit: Visitor, place: Furnished) -> None:
 
 
 @pytest.mark.parametrize("pages", [CONSOLE, SELF_SERVICE], ids=lambda pages: pages.name)
-def test_nothing_on_any_page_keeps_people_out(furnished: Furnished, browser: Browser, pages: Pages) -> None:
+def test_every_page_is_accessible(furnished: Furnished, browser: Browser, pages: Pages) -> None:
     visit = visitor(furnished.site, browser)
     visit.go(pages.sign_in)
     found = faults_of(visit)

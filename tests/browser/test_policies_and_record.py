@@ -67,7 +67,7 @@ def test_the_effective_policy_names_its_source(visit: Visitor, root: User, alice
     expect(row).to_contain_text("policy 'Default'")
 
 
-def test_the_record_is_searched_opened_and_taken_along(visit: Visitor, auditor: User, alice: User) -> None:
+def test_the_audit_log_is_searched_opened_and_downloaded(visit: Visitor, auditor: User, alice: User) -> None:
     page = visit.sign_in(auditor, "/console/audit")
     page.get_by_label("User", exact=True).fill(alice.login)
     page.get_by_label("Result", exact=True).select_option("refused")

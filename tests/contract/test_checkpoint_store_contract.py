@@ -23,13 +23,13 @@ def test_a_new_store_holds_none(store: CheckpointStore) -> None:
     assert store.newest() is None
 
 
-def test_the_last_one_kept_is_the_newest(store: CheckpointStore) -> None:
+def test_the_last_stored_checkpoint_is_the_newest(store: CheckpointStore) -> None:
     store.keep(a_checkpoint(1))
     store.keep(a_checkpoint(2))
     assert store.newest() == a_checkpoint(2)
 
 
-def test_one_set_aside_makes_room(store: CheckpointStore) -> None:
+def test_a_checkpoint_set_aside_makes_room(store: CheckpointStore) -> None:
     store.keep(a_checkpoint(5))
     store.set_aside()
     assert store.newest() is None

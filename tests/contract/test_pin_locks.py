@@ -34,7 +34,7 @@ def test_a_secret_comes_back_for_its_authorisation_alone(locks: PinLocks) -> Non
     assert locks.open(sealed, RIGHT) == SECRET
 
 
-def test_a_right_one_does_not_make_the_wrong_ones_undone(locks: PinLocks) -> None:
+def test_a_right_pin_does_not_reset_the_wrong_ones(locks: PinLocks) -> None:
     sealed = locks.seal(SECRET, RIGHT)
     for attempt in range(locks.count().tries):
         with pytest.raises(WrongPin):

@@ -68,7 +68,7 @@ def test_no_two_operations_have_one_address_or_one_use_case() -> None:
     assert len({each.use_case for each in OPERATIONS}) == len(OPERATIONS)
 
 
-def test_only_get_only_looks() -> None:
+def test_reading_operations_use_get() -> None:
     """A permission to look at something is no permission to change it."""
     for operation in OPERATIONS:
         needed = (

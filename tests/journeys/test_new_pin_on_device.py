@@ -50,7 +50,7 @@ def signs_in_with(site: Site, pin: str, *, not_with: str) -> None:
     site.login(pin + code(site), mode="online")
 
 
-def test_the_server_goes_away_in_the_middle(tmp_path: Path) -> None:
+def test_the_server_fails_during_a_new_pin(tmp_path: Path) -> None:
     with a_site(tmp_path) as site:
         site.enroll()
         set_pin(site.instance, ROOT, site.alice.serial, Secret(TEMPORARY), must_change=True, now=site.now)

@@ -13,7 +13,7 @@ def a_checkpoint(number: int = 1) -> Checkpoint:
     return Checkpoint(number=number, total=number * 3, signed_at=1_800_000_000, hash=b"h" * 32, signature=b"s" * 64)
 
 
-def test_it_is_one_line_for_its_owner_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
+def test_a_checkpoint_file_is_one_line_readable_by_its_owner_only(tmp_path: Path) -> None:
     CheckpointFile(tmp_path / "checkpoint").keep(a_checkpoint())
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
     assert (tmp_path / "checkpoint").read_text() == a_checkpoint().text + "\n"
@@ -27,7 +27,7 @@ def test_a_damaged_file_is_an_error(tmp_path: Path, content: bytes) -> None:
         CheckpointFile(tmp_path / "checkpoint").newest()
 
 
-def test_those_set_aside_go_on_being_witnesses(tmp_path: Path) -> None:
+def test_checkpoints_set_aside_remain_witnesses(tmp_path: Path) -> None:
     store = CheckpointFile(tmp_path / "checkpoint")
     for number in (7, 5, 9):
         store.keep(a_checkpoint(number))

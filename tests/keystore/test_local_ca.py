@@ -70,7 +70,7 @@ def test_an_existing_ca_is_never_overwritten(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("days", "renewed"), [(0, False), (59, False), (61, True), (120, True)])
-def test_it_is_renewed_when_less_than_a_third_is_left(tmp_path: Path, days: int, *, renewed: bool) -> None:
+def test_a_certificate_is_renewed_when_less_than_a_third_is_left(tmp_path: Path, days: int, *, renewed: bool) -> None:
     a_ca(tmp_path)
     assert renew_server_certificate(tmp_path, NAMES, NOW + days * DAY) is renewed
     assert not_after(tmp_path / SERVER_FILE) == NOW + ((days if renewed else 0) + 90) * DAY
@@ -101,7 +101,7 @@ def test_a_damaged_or_missing_ca_is_an_error(tmp_path: Path, name: str) -> None:
         renew_server_certificate(tmp_path, ["new.example.org"], NOW)
 
 
-def test_one_s_own_certificate_belongs_to_its_key_and_ca(tmp_path: Path) -> None:
+def test_a_given_certificate_must_match_its_key_and_ca(tmp_path: Path) -> None:
     one, other = a_ca(tmp_path / "one"), a_ca(tmp_path / "other")
     verify_own(one / SERVER_FILE, one / SERVER_FILE, one / CA_FILE)
     with pytest.raises(KeystoreError, match="is not the key of"):

@@ -36,7 +36,7 @@ def unreachable(mailer: SmtpMailer, words: str) -> None:
 
 @pytest.mark.filterwarnings("ignore:Requiring AUTH:UserWarning")  # aiosmtpd does not see TLS from the start
 @pytest.mark.parametrize("tls", [Tls.STARTTLS, Tls.IMPLICIT])
-def test_it_logs_in_under_tls(tmp_path: Path, tls: Tls) -> None:
+def test_the_mailer_logs_in_under_tls(tmp_path: Path, tls: Tls) -> None:
     server = SmtpServer(tmp_path, tls=tls, login=True)
     server.start()
     try:

@@ -112,7 +112,7 @@ same_process = settings(suppress_health_check=[HealthCheck.function_scoped_fixtu
 
 @same_process
 @given(st.lists(any_frame, min_size=5, max_size=20))
-def test_s64_both_take_and_refuse_the_same_replies(ask: Ask, frames: list[bytes]) -> None:
+def test_s64_both_readers_accept_and_refuse_the_same_replies(ask: Ask, frames: list[bytes]) -> None:
     for data in frames:
         assert ask("reply", data) == as_python_reads_it(data), data.hex()
 
@@ -154,7 +154,7 @@ def test_s64_a_length_out_of_range_is_refused(ask: Ask, size: int) -> None:
         b"\xe2\x28\xa1",
     ],
 )
-def test_both_have_the_same_idea_of_text(ask: Ask, value: bytes) -> None:
+def test_both_readers_agree_on_text(ask: Ask, value: bytes) -> None:
     data = encode_frame(Frame(kind=FrameKind.ANSWER, fields={Tag.RESULT: b"granted", Tag.MESSAGE: b"a" + value}))
     assert ask("reply", data) == as_python_reads_it(data)
 
@@ -165,7 +165,7 @@ secrets = st.binary(max_size=40) | st.integers(4060, 4100).map(bytes)
 
 @same_process
 @given(user=words, passcode=words, reply_to=words, secret=secrets, remote=st.booleans())
-def test_both_write_the_same_requests(
+def test_both_writers_make_the_same_requests(
     ask: Ask, user: str, passcode: str, reply_to: str, secret: bytes, remote: bool
 ) -> None:
     login = frame(FrameKind.LOGIN, user=user, passcode=passcode, reply_to=reply_to, remote=int(remote))

@@ -299,7 +299,7 @@ def test_s64_an_option_that_is_none_refuses_everything(attempt: Try, options: st
     assert seen.shown == []
 
 
-def test_the_first_pass_is_used_and_no_other_asked_for(attempt: Try) -> None:
+def test_use_first_pass_never_prompts(attempt: Try) -> None:
     seen, agent = attempt(granted(), answers=[typed(PASSCODE)], options="use_first_pass")
     assert (seen.status, seen.shown, agent.requests) == ({"authenticate": AUTH_ERR}, [], [])
     secret = frame(FrameKind.SECRET, secret=b"the first pass")
@@ -411,7 +411,7 @@ def test_nothing_that_was_typed_stays_in_memory_or_goes_to_the_log(attempt: Try)
         assert list(seen.status.values())[1:] == [0, 0, 0]
 
 
-def test_memory_is_really_looked_through(attempt: Try) -> None:
+def test_the_search_of_memory_finds_a_known_secret(attempt: Try) -> None:
     name = "the name of somebody that stays in memory"
     seen, _ = attempt(denied(), answers=[typed("x")], user=name, steps=(f"memory={name.encode().hex()}",), plain=True)
     assert next(iter(seen.status.values())) > 0

@@ -24,14 +24,14 @@ def test_s64_nothing_is_exported_but_the_entry_points() -> None:
     ]
 
 
-def test_it_needs_nothing_but_pam_and_the_c_library() -> None:
+def test_the_module_needs_only_pam_and_the_c_library() -> None:
     dynamic = run("readelf", "--dynamic", "--wide", str(pam_module()))
     assert set(re.findall(r"\(NEEDED\).*\[(.+)\]", dynamic)) == {"libpam.so.0", "libc.so.6"}
     assert "BIND_NOW" in dynamic
     assert not re.search(r"R(UN)?PATH|TEXTREL", dynamic)
 
 
-def test_it_is_hardened() -> None:
+def test_the_module_is_hardened() -> None:
     headers = run("readelf", "--program-headers", "--wide", str(pam_module()))
     assert "GNU_RELRO" in headers
     assert re.search(r"GNU_STACK.* RW ", headers)

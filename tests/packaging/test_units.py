@@ -45,7 +45,7 @@ def test_the_daemon_reaches_little_of_the_machine(unit: Path, tmp_path: Path) ->
     assert done.returncode == 0, done.stdout[-400:]
 
 
-def test_it_comes_before_everything_that_asks_for_a_passcode() -> None:
+def test_the_unit_starts_before_every_service_that_asks_for_a_passcode() -> None:
     text = UNIT.read_text(encoding="utf-8")
     before = next(line for line in text.splitlines() if line.startswith("Before=")).partition("=")[2].split()
     assert {"systemd-user-sessions.service", "getty.target", "display-manager.service", "ssh.service"} <= set(before)

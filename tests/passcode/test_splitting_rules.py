@@ -152,7 +152,7 @@ def test_a_code_that_is_one_symbol_short_has_no_groups_to_name() -> None:
     assert split(new_code(2)[1:], OFFLINE_SHAPES) == Reading()
 
 
-def test_a_shape_given_twice_is_one_candidate() -> None:
+def test_a_repeated_shape_is_one_candidate() -> None:
     shape = tokencode(6, with_pin=True)
     assert len(split("1234567890", [shape, shape]).candidates) == 1
 

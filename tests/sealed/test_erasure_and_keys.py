@@ -130,7 +130,7 @@ def test_previous_leads_to_the_old_key_and_not_back() -> None:
         open_previous(new, check_of(old), b"")
 
 
-def test_previous_that_holds_another_key_than_asked_for_is_refused() -> None:
+def test_a_previous_key_other_than_the_requested_one_is_refused() -> None:
     old, new, asked_for = new_offline_key(), new_offline_key(), new_offline_key()
     for place in range(48):
         previous = seal_previous(new, old)

@@ -146,7 +146,7 @@ def test_a_signature_by_a_key_that_is_not_pinned_is_refused() -> None:
 
 
 @pytest.mark.parametrize("pinned", [[], [PINNED] * 5])
-def test_one_to_four_keys_are_pinned(pinned: list[bytes]) -> None:
+def test_pinning_needs_one_to_four_keys(pinned: list[bytes]) -> None:
     with pytest.raises(ValueError, match="pin 1 to 4 keys"):
         verify_unit(UNIT, pinned, DEVICE, 1, _limits=CHEAP_LIMITS)
 

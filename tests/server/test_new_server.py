@@ -84,7 +84,7 @@ def test_an_existing_database_is_refused_and_nothing_is_left(tmp_path: Path, dat
         (NewServer(Secret(""), names=("a b",)), SettingsError),
     ],
 )
-def test_a_wish_that_cannot_be_met_leaves_nothing(tmp_path: Path, wish: NewServer, error: type[Exception]) -> None:
+def test_impossible_options_leave_no_server(tmp_path: Path, wish: NewServer, error: type[Exception]) -> None:
     with pytest.raises(error):
         create_server(tmp_path / "data", wish, ROOT, NOW)
     assert everything_in(tmp_path) == {}

@@ -38,7 +38,7 @@ def a_client_and_alice(data: Path) -> tuple[Secret[str], User]:
     return key, alice
 
 
-def test_a_server_answers_over_tls_and_leaves_a_whole_record(tmp_path: Path, database_url: str) -> None:
+def test_a_server_answers_over_tls_and_leaves_an_intact_audit_log(tmp_path: Path, database_url: str) -> None:
     data = a_data_directory(tmp_path, database_url if database_url.startswith("postgresql") else "")
     key, alice = a_client_and_alice(data)
     with serving(data, variables={"SPAREKEY_WORKERS": "2"}) as served:
@@ -105,7 +105,7 @@ def test_a_renewed_certificate_is_served_without_a_pause(tmp_path: Path) -> None
         assert failures == []
 
 
-def test_a_certificate_of_one_s_own(tmp_path: Path) -> None:
+def test_a_configured_certificate_is_served(tmp_path: Path) -> None:
     data = a_data_directory(tmp_path)
     own = tmp_path / "own"
     own.mkdir()

@@ -135,7 +135,7 @@ def read_all(connection: ssl.SSLSocket) -> bytes:
     return read
 
 
-def test_one_that_answers_the_end_has_confirmed(tmp_path: Path) -> None:
+def test_a_collector_that_answers_the_close_has_confirmed(tmp_path: Path) -> None:
     read: list[bytes] = []
 
     def behave(connection: ssl.SSLSocket) -> None:
@@ -147,12 +147,12 @@ def test_one_that_answers_the_end_has_confirmed(tmp_path: Path) -> None:
     assert read[0].startswith(b"%d <110>1 " % (len(read[0]) - len(b"%d " % len(read[0]))))
 
 
-def test_one_that_reads_all_and_just_closes_has_confirmed(tmp_path: Path) -> None:
+def test_a_collector_that_reads_all_and_closes_has_confirmed(tmp_path: Path) -> None:
     with listening(tmp_path, lambda connection: (read_all(connection), None)[1]) as sender:
         sender.send([an_event()])
 
 
-def test_one_that_never_answers_has_not(tmp_path: Path) -> None:
+def test_a_collector_that_never_answers_has_not_confirmed(tmp_path: Path) -> None:
     done = threading.Event()
     with listening(tmp_path, lambda _: (done.wait(30), None)[1]) as sender:
         with pytest.raises(CollectorError):
@@ -161,7 +161,7 @@ def test_one_that_never_answers_has_not(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("politely", [False, True])
-def test_one_that_goes_with_something_unread_has_not(tmp_path: Path, politely: bool) -> None:
+def test_a_collector_that_leaves_events_unread_has_not_confirmed(tmp_path: Path, politely: bool) -> None:
     """In TLS 1.3 each side ends for itself: a polite end before all was read confirms nothing."""
     many = [an_event(number, detail='{"x":"' + "y" * 4_000 + '"}') for number in range(300)]
 
@@ -178,7 +178,7 @@ def test_one_that_goes_with_something_unread_has_not(tmp_path: Path, politely: b
 
 
 @pytest.mark.parametrize("count", [1, 40])
-def test_one_that_closed_before_anything_came_has_not(tmp_path: Path, count: int) -> None:
+def test_a_collector_that_closed_before_the_events_has_not_confirmed(tmp_path: Path, count: int) -> None:
     with listening(tmp_path, lambda _: None) as sender, pytest.raises(CollectorError):
         sender.send([an_event(number) for number in range(count)])
 

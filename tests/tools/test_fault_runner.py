@@ -53,7 +53,7 @@ def test_every_replacement_of_a_fault_is_applied(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("source", ["", SOURCE.replace("check", "look"), SOURCE + SOURCE])
-def test_a_fault_applies_only_where_the_old_text_stands_once(tmp_path: Path, source: str) -> None:
+def test_a_fault_applies_only_if_the_old_text_occurs_once(tmp_path: Path, source: str) -> None:
     (fault,) = read_faults(a_fault_file(tmp_path))
     tree = a_tree(tmp_path / "tree", source)
     with pytest.raises(FaultError, match="times, not once"):

@@ -32,7 +32,7 @@ def processes_of(directory: Path) -> list[str]:
     return found
 
 
-def test_it_is_version_17_and_waits_for_commits(postgresql_url: str) -> None:
+def test_postgresql_is_version_17_and_waits_for_commits(postgresql_url: str) -> None:
     assert str(scalar(postgresql_url, "SHOW server_version")).startswith("17.")
     assert scalar(postgresql_url, "SHOW synchronous_commit") == "on"
     assert scalar(postgresql_url, "SHOW listen_addresses") == "127.0.0.1"
@@ -60,7 +60,7 @@ def test_database_url_names_both_databases(database_url: str, request: pytest.Fi
 
 
 @pytest.mark.services
-def test_killed_it_comes_back_with_what_was_committed_and_closed_it_is_gone() -> None:
+def test_after_a_kill_committed_rows_remain_and_after_a_close_nothing() -> None:
     with PostgresqlServer() as server:
         url = server.create_database()
         assert scalar(url, "SHOW fsync") == "on"

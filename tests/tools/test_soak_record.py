@@ -37,14 +37,14 @@ def test_changed_files_spare_nothing() -> None:
     assert not Record({}, {A_TEST: Result("passed", 1.5, "2026-01-01T00:00:00Z", changed)}).is_green(A_TEST, changed)
 
 
-def test_a_record_is_gone_on_with_and_keeps_results_of_earlier_commits() -> None:
+def test_results_are_continued_and_keep_earlier_commits() -> None:
     record = soak._record()
     record.tests[A_TEST] = Result("passed", 1.5, "2026-01-01T00:00:00Z", EARLIER)
     record.write()
     assert soak._record() == record
 
 
-def test_times_of_another_machine_are_not_gone_on_with(record_file: Path) -> None:
+def test_times_of_another_machine_are_discarded(record_file: Path) -> None:
     Record(soak._machine() | {"cores": 1000}, {A_TEST: Result("passed", 1.5, "", HERE)}).write()
     assert json.loads(record_file.read_text())["tests"]
     assert soak._record().tests == {}

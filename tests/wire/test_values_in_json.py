@@ -124,12 +124,12 @@ def test_a_refusal_names_the_member_and_not_its_value(value: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [object(), 1.5, Inner, len, [1.5], {"a": object()}])
-def test_nothing_else_has_a_form(value: Any) -> None:
+def test_other_values_have_no_json_form(value: Any) -> None:
     with pytest.raises(TypeError):
         to_json(value)
 
 
-def test_which_types_have_a_form() -> None:
+def test_types_with_a_json_form() -> None:
     for kind in (str, int | None, Sequence[Inner], Secret[bytes], Everything, dict[str, Any]):
         assert is_value(kind)
         assert schema_of(kind)

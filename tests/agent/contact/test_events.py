@@ -44,7 +44,7 @@ def test_s27_events_are_numbered_chained_and_signed(tmp_path: Path) -> None:
         verify_chain(renumbered, public_key)
 
 
-def test_s27_they_are_uploaded_before_the_next_online_attempt_and_forgotten_then(tmp_path: Path) -> None:
+def test_s27_events_are_uploaded_before_the_next_online_attempt_and_then_deleted(tmp_path: Path) -> None:
     world, events = five_events(tmp_path / "store")
     world.go_online()
     world.next_code()

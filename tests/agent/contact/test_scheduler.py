@@ -97,7 +97,7 @@ def test_a_change_of_the_network_ends_the_pause_after_a_contact_that_failed(tmp_
     assert 0.875 * RETRY_AFTER <= network.pauses[0] <= 1.125 * RETRY_AFTER
 
 
-def test_the_kernel_s_word_of_a_change_is_heard() -> None:
+def test_route_changes_from_the_kernel_are_noticed() -> None:
     """Run in a network namespace of its own: a change of this machine's network would affect other tests."""
     program = (
         "from sparekey.agent.platform.posix import wait_for_network as wait; import subprocess, threading\n"

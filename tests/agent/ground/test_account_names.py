@@ -78,7 +78,7 @@ def test_s26_another_user_asks_for_the_login_of_its_own_account_alone(world: Wor
     assert "names" not in report  # who else is whom, is root's to see
 
 
-def test_names_that_are_not_mapped_may_go_on() -> None:
+def test_unmapped_names_may_be_used_unchanged() -> None:
     names = Names(MAPPED.mapped, same=True)
     assert [names.find_login(each) for each in ("admin", "alice", "bob")] == ["alice", "alice", "bob"]
     assert names.accounts_of("alice") == ["alice", "admin", "root"]

@@ -78,7 +78,7 @@ def test_s22_a_right_passcode_opens_the_password_online_and_alone(served: Served
     assert opened(served, world.alice.passcode) == PASSWORD  # the emergency passcode is a success like any
 
 
-def test_s22_it_survives_a_change_of_the_pin(served: Served) -> None:
+def test_s22_a_secret_survives_a_change_of_the_pin(served: Served) -> None:
     world = served.world
     world.alice.set_pin("97531")
     world.alice.renew()

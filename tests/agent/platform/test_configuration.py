@@ -28,7 +28,7 @@ admin = "alice"
 """
 
 
-def test_everything_that_can_be_set() -> None:
+def test_every_option_of_the_configuration_is_read() -> None:
     read = read_configuration(EVERYTHING, "agent.toml")
     assert (read.socket, read.tpm, read.motd) == (Path("/run/elsewhere/agent.sock"), "required", None)
     assert (read.exempt_group, read.desktop_notices, read.purposes) == ("wheel", False, frozenset({"disk"}))

@@ -144,7 +144,7 @@ def test_a_replaced_code_of_the_same_generation_takes_the_place_of_the_old_one(t
     assert world.login(world.alice.passcode).answer.result == Result.GRANTED
 
 
-def test_an_answer_is_no_truth_value() -> None:
+def test_an_answer_has_no_truth_value() -> None:
     with pytest.raises(TypeError):
         bool(LoginAnswer(Result.DENIED))
 

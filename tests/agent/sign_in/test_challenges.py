@@ -29,7 +29,7 @@ def test_a_new_pin_is_asked_for_twice_and_then_she_is_in(tmp_path: Path) -> None
     assert login.session is not None
 
 
-def test_after_the_last_answer_all_is_as_after_any_success(tmp_path: Path) -> None:
+def test_the_last_answer_has_the_effects_of_any_success(tmp_path: Path) -> None:
     world, first = asked_for_a_new_pin(tmp_path)
     used = world.alice.token.last_step
     second = world.login("135790", reply_to=first.reply_to).answer
@@ -72,7 +72,7 @@ def test_an_answer_is_never_tried_offline(tmp_path: Path, distance: Distance) ->
 
 
 @pytest.mark.parametrize("seconds", [0, 121])
-def test_one_answer_in_time(tmp_path: Path, seconds: int) -> None:
+def test_one_answer_in_time_counts(tmp_path: Path, seconds: int) -> None:
     world, first = asked_for_a_new_pin(tmp_path)
     world.pass_time(seconds)
     answers = [world.login("135790", reply_to=first.reply_to).answer for _ in range(2)]

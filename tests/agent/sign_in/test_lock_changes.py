@@ -48,7 +48,7 @@ def keys_in_the_open(world: World) -> set[str]:
     return {piece.key for day in days(world) for piece in day.pieces[1:] if piece.key}
 
 
-def test_made_at_the_first_sign_in_offline_and_used_at_the_next(tmp_path: Path) -> None:
+def test_a_lock_is_made_at_the_first_offline_sign_in_and_used_at_the_next(tmp_path: Path) -> None:
     world = a_locking_world(tmp_path / "store")
     world.go_offline()
     assert (lock_words(world), memory(world).shown) == ("at-next-sign-in", 0)
@@ -63,7 +63,7 @@ def test_made_at_the_first_sign_in_offline_and_used_at_the_next(tmp_path: Path) 
     assert memory(world).failed == 0
 
 
-def test_others_than_root_have_the_tpm_asked_once_a_minute(tmp_path: Path) -> None:
+def test_status_reads_the_tpm_once_a_minute_for_users_other_than_root(tmp_path: Path) -> None:
     world = a_locking_world(tmp_path / "store")
     for _ in range(10):
         assert status_of(world.device, "alice")["users"][0]["pin_lock"]["state"] == "at-next-sign-in"
@@ -72,7 +72,7 @@ def test_others_than_root_have_the_tpm_asked_once_a_minute(tmp_path: Path) -> No
     assert memory(world).counted > 1
 
 
-def test_made_at_a_sign_in_online_too(tmp_path: Path) -> None:
+def test_a_lock_is_made_at_an_online_sign_in_too(tmp_path: Path) -> None:
     world = a_locking_world(tmp_path / "store")
     assert granted(world) is Mode.ONLINE
     assert all_locked(world)
@@ -82,7 +82,7 @@ def test_made_at_a_sign_in_online_too(tmp_path: Path) -> None:
     assert memory(world).failed == 0
 
 
-def test_made_by_an_emergency_tokencode_which_shows_the_pin_too(tmp_path: Path) -> None:
+def test_a_lock_is_made_by_an_emergency_tokencode_which_proves_the_pin(tmp_path: Path) -> None:
     world = a_locking_world(tmp_path / "store")
     world.go_offline()
     granted(world, world.alice.pin + world.alice.tokencode)
@@ -158,9 +158,7 @@ def test_a_lock_goes_when_the_tpm_comes_to_take_fewer_tries(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("where", ["online", "offline"])
-def test_switched_off_by_policy_it_goes_at_the_next_sign_in_and_comes_back_when_switched_on(
-    tmp_path: Path, where: str
-) -> None:
+def test_a_policy_switch_removes_and_restores_the_lock_at_sign_in(tmp_path: Path, where: str) -> None:
     world = a_locked_world(tmp_path / "store")
     world.alice.policy = POLICY
     contact_online(world)

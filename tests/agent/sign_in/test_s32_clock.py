@@ -61,7 +61,7 @@ def test_s32_a_wrong_pin_costs_the_hashes_of_a_wrong_code(tmp_path: Path) -> Non
     assert hashes[0] == hashes[1] >= 2 * 512
 
 
-def test_a_device_that_was_off_for_longer_than_its_data_last(tmp_path: Path) -> None:
+def test_days_expire_while_a_device_is_off(tmp_path: Path) -> None:
     world = an_offline_world(tmp_path / "store")
     world.pass_time(10 * 86400)
     world.clock.reboot()

@@ -81,7 +81,7 @@ def test_s23_used_offline_then_the_network_is_back(tmp_path: Path) -> None:
     assert world.server.calls[-3:] == ["events", "sign_in", "sync"]
 
 
-def test_s23_used_elsewhere(tmp_path: Path) -> None:
+def test_s23_records_of_steps_used_elsewhere_are_erased(tmp_path: Path) -> None:
     world = a_world(tmp_path / "store").signed_in_online()
     world.alice.token.last_step = world.alice.token.step(world.server.now) + 2
     make_contact(world.device)

@@ -68,7 +68,7 @@ def test_a_desktop_may_be_left_alone(world: World) -> None:
     assert status_of(quiet)["users"][0]["notice"] == ""
 
 
-def test_the_message_is_there_only_while_it_is_true(tmp_path: Path) -> None:
+def test_the_message_of_the_day_exists_only_while_it_applies(tmp_path: Path) -> None:
     path = tmp_path / "sparekey"
     keep_message(path, "low\n")
     assert (path.read_text(), path.stat().st_mode & 0o777) == ("low\n", 0o644)

@@ -106,7 +106,7 @@ def opening(directory: Path, tcti: str) -> list[str]:
 
 
 @pytest.mark.parametrize("cuts", [pytest.param("tpm", marks=pytest.mark.services)], indirect=True)
-def test_s25b_at_every_moment_one_state_opens_and_no_more(cuts: PowerCuts, tmp_path: Path) -> None:
+def test_s25b_after_a_power_cut_at_any_moment_exactly_one_state_opens(cuts: PowerCuts, tmp_path: Path) -> None:
     world = a_recorded_world(cuts, tmp_path)
     begun = len(cuts.files.log)
     world.login(world.alice.pin + "000000")

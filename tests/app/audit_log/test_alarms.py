@@ -108,14 +108,14 @@ def test_alarms_come_page_by_page(any_server: Instance) -> None:
     assert list_alarms(any_server, ROOT, after="nothing") == []
 
 
-def test_another_device_or_kind_is_another_line(server: Instance) -> None:
+def test_another_device_or_kind_is_a_separate_alarm(server: Instance) -> None:
     for device in (None, a_device(server).device_id, a_device(server).device_id):
         for action in (Action.ALARM_CLOCK, Action.ALARM_TLS_FAILURE):
             alarm(server, NOW, action, device)
     assert len(list_alarms(server, ROOT)) == len(notices(server)) == 6
 
 
-def test_after_it_was_acknowledged_the_same_alarm_is_a_new_line(any_server: Instance) -> None:
+def test_an_acknowledged_alarm_that_recurs_is_listed_again(any_server: Instance) -> None:
     alarm(any_server, NOW)
     (line,) = list_alarms(any_server, ROOT)
     acknowledge(any_server, ROOT, line.id, now=NOW + 5)
@@ -155,7 +155,7 @@ def test_an_action_that_is_no_alarm_cannot_be_raised(server: Instance) -> None:
     assert logged_events(server, Action.TOKEN_LOST) == []
 
 
-def test_without_addresses_the_line_stays_and_no_mail_waits(server: Instance) -> None:
+def test_without_addresses_an_alarm_is_listed_and_not_mailed(server: Instance) -> None:
     alarm(server, NOW)
     world = MemoryMailWorld(is_up=True)
     send_all(server, world, NOW, ())

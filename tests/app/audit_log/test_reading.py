@@ -33,7 +33,7 @@ def actions(instance: Instance, **wanted: object) -> list[str]:
     return [row.action for row in list_record(instance, ROOT, **wanted)]  # type: ignore[arg-type] # a builder
 
 
-def test_by_result(instance: Instance, alice: User) -> None:
+def test_events_are_filtered_by_result(instance: Instance, alice: User) -> None:
     submit(instance, alice, NOW)
     submit(instance, alice, NOW, alice.wrong(NOW))
     assert actions(instance, user="alice", result="refused") == [Action.SIGN_IN_DENIED]
@@ -77,7 +77,7 @@ def test_a_user_out_of_scope_is_not_found_by_name(instance: Instance, alice: Use
         list_record(instance, stranger, user=user.login, by="192.0.2.7")
 
 
-def test_by_time_with_both_ends(instance: Instance, alice: User) -> None:
+def test_events_are_filtered_by_time_inclusively(instance: Instance, alice: User) -> None:
     for at in (NOW, NOW + 60, NOW + 120):
         submit(instance, alice, at, alice.wrong(at))
     assert len(actions(instance, actions=(Action.SIGN_IN_DENIED,), since=NOW + 60, until=NOW + 60)) == 1
@@ -86,13 +86,13 @@ def test_by_time_with_both_ends(instance: Instance, alice: User) -> None:
 
 
 @pytest.mark.parametrize("beyond", [2**53 - 1, -(2**53) + 1])
-def test_by_a_time_that_no_column_holds(instance: Instance, alice: User, beyond: int) -> None:
+def test_events_are_filtered_by_times_beyond_the_column_s_range(instance: Instance, alice: User, beyond: int) -> None:
     submit(instance, alice, NOW)
     assert bool(actions(instance, user="alice", since=beyond)) is (beyond < 0)
     assert bool(actions(instance, user="alice", until=beyond)) is (beyond > 0)
 
 
-def test_how_far_it_is_chained(instance: Instance, alice: User, tmp_path: Path) -> None:
+def test_the_chain_state_counts_unchained_events(instance: Instance, alice: User, tmp_path: Path) -> None:
     assert chain_state(instance, ROOT).batch == 0
     chain(instance.database, instance.keystore, CheckpointFile(tmp_path / "checkpoint"), NOW)
     submit(instance, alice, NOW, interface=REST)

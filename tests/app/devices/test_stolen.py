@@ -98,7 +98,7 @@ def test_s28_a_theft_forces_new_pins_and_disables_app_tokens(any_server: Instanc
     assert denied(submit(any_server, bob, LATER)).reason is Reason.TOKEN_DISABLED
 
 
-def test_s28_a_pin_that_moved_along_to_another_token_has_to_be_changed(any_server: Instance) -> None:
+def test_s28_a_pin_that_moved_to_another_token_must_be_changed(any_server: Instance) -> None:
     alice, other = a_user(any_server, pin=PIN), a_user(any_server, pin=PIN)
     stolen = used_by(any_server, alice)
     unassign(any_server, ROOT, other.serial, now=NOW + 10)
@@ -256,7 +256,7 @@ def test_s63_users_elsewhere_are_counted_and_not_named(any_server: Instance) -> 
     assert (before.users, before.elsewhere) == (("alice", "bob"), 0)
 
 
-def test_s63_only_users_elsewhere_are_a_first_report_too(server: Instance) -> None:
+def test_s63_a_report_about_users_out_of_scope_only_counts_as_the_first(server: Instance) -> None:
     add_tree(server)
     stolen = a_device(server, "shared", domain="Sales")
     granted(stolen.sign_in(a_user(server, "bob", pin=PIN, domain="Support"), NOW).outcome)

@@ -112,7 +112,7 @@ def an_operator(server: Instance, login: str, role: str, domain: str = TOP_DOMAI
     return Actor(f"user:{account_id}", (grant,), account_id)
 
 
-def test_s43_nothing_is_shown_before_a_second_person_has_approved(home: Home) -> None:
+def test_s43_nothing_is_shown_before_an_approval(home: Home) -> None:
     request = home.asks()
     assert logged_events(home.server, Action.EMERGENCY_SHOWN) == []
     (view,) = home.listed(home.bob)
@@ -124,7 +124,7 @@ def test_s43_nothing_is_shown_before_a_second_person_has_approved(home: Home) ->
     assert len(home.show(now=NOW + 61)) == 15
 
 
-def test_s43_it_is_shown_once(home: Home) -> None:
+def test_s43_an_approved_code_is_shown_once(home: Home) -> None:
     request = home.approved()
     home.show()
     assert [view.state for view in home.listed(home.bob)] == [ApprovalState.SHOWN]
@@ -153,13 +153,13 @@ def test_s43_root_and_a_user_are_two_people(home: Home) -> None:
     home.show()
 
 
-def test_s43_a_program_approves_nothing(home: Home) -> None:
+def test_s43_a_program_cannot_approve(home: Home) -> None:
     program = Actor("client:c", (Grant(frozenset(Permission), None),))
     with pytest.raises(NotAllowed):
         approve(home.server, program, home.asks(), now=NOW)
 
 
-def test_s43_a_program_asks_for_nothing(home: Home) -> None:
+def test_s43_a_program_cannot_request_approval(home: Home) -> None:
     # else who holds its key would ask with it, and approve as themselves
     program = Actor("client:c", (Grant(frozenset(Permission), None),))
     with pytest.raises(NotAllowed, match="only a person"):

@@ -233,7 +233,7 @@ def test_a_code_that_the_device_lost_is_not_read_out(server: Instance, holder: t
     assert refused.value.do == Obstacle.NOT_DOWNLOADED
 
 
-def test_a_user_who_dropped_out_of_a_device_holds_nothing_there(server: Instance, holder: tuple[User, Device]) -> None:
+def test_a_user_dropped_from_a_device_holds_nothing_there(server: Instance, holder: tuple[User, Device]) -> None:
     user, device = holder
     edit_policy(server, {"users_per_device": "1"})
     granted(device.sign_in(a_user(server, pin=PIN), NOW + 30).outcome)
@@ -265,7 +265,7 @@ def test_a_sign_in_elsewhere_than_on_a_device_gives_none(server: Instance) -> No
     assert refusal(server, user).do == Obstacle.NO_TOKEN_USED
 
 
-def test_a_device_that_has_not_fetched_it_yet(server: Instance) -> None:
+def test_a_device_that_has_not_fetched_the_code(server: Instance) -> None:
     user, device = a_user(server, pin=PIN), a_device(server)
     granted(device.sign_in(user, NOW).outcome)
     assert refusal(server, user).do == Obstacle.NOT_DOWNLOADED
@@ -305,7 +305,7 @@ def test_each_precondition_has_its_own_words(
     assert refused.value.do == why
 
 
-def test_no_support_and_a_device_s_own_policy(server: Instance) -> None:
+def test_devices_without_support_or_with_offline_off_get_no_code(server: Instance) -> None:
     user = a_user(server, pin=PIN)
     add_domain(server, ROOT, "Kiosks", now=NOW)
     add_policy(server, ROOT, PolicyKind.OFFLINE, "Off", {"enabled": "off"}, now=NOW)

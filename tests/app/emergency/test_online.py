@@ -93,7 +93,7 @@ def test_a_fixed_code_works_again_and_again_until_it_expires(any_server: Instanc
     assert denied(enter(any_server, user, code, NOW + DAY)).reason is Reason.EMERGENCY_ENDED
 
 
-def test_without_an_expiry_it_lasts(server: Instance) -> None:
+def test_access_without_an_expiry_lasts(server: Instance) -> None:
     user = a_user(server)
     code = fixed(server, user, days=None)
     granted(enter(server, user, code, NOW + 1000 * DAY))
@@ -199,7 +199,7 @@ def refused(server: Instance, user: User, now: int = NOW) -> str:
     return told.value.message
 
 
-def test_s05_nothing_is_given_for_a_token_that_is_disabled_or_expired(server: Instance) -> None:
+def test_s05_a_disabled_or_expired_token_gets_no_access(server: Instance) -> None:
     user = a_user(server)
     set_end(server, user, token=NOW)
     assert "has expired" in refused(server, user)
@@ -221,7 +221,7 @@ def test_a_token_whose_pin_is_not_set_gets_no_access(server: Instance) -> None:
     assert "no PIN yet" in refused(server, a_user(server, with_pin=True))
 
 
-def test_nothing_is_given_for_a_token_that_is_not_there(server: Instance) -> None:
+def test_an_unknown_token_gets_no_access(server: Instance) -> None:
     with pytest.raises(NotFound):
         give_fixed(server, ROOT, "nothing", Terms(), CALLED_BACK, now=NOW)
 

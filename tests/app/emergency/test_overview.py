@@ -52,7 +52,7 @@ def test_s63_a_device_elsewhere_that_has_nothing_of_the_code_has_no_name(server:
     assert row.held.device == ELSEWHERE
 
 
-def test_save_does_both_or_nothing(server: Instance) -> None:
+def test_saving_changes_both_settings_or_none(server: Instance) -> None:
     user = a_user(server, "alice", pin=PIN)
     a_filled_device(server, user)
     done = emergency.save(server, HELP_DESK, user.serial, new_code=True, online=True, now=NOW)

@@ -50,7 +50,7 @@ def show(server: Instance, actor: Actor, user: User, now: int) -> str:
     return emergency.show(server, actor, CodeKind.TOKENCODE, user.serial, None, Showing("badge"), now=now).warning
 
 
-def test_above_the_first_number_an_operator_is_warned_with_one_alarm_and_at_the_second_one_stopped(
+def test_an_operator_is_warned_above_one_limit_and_stopped_at_another(
     any_server: Instance,
 ) -> None:
     edit_policy(any_server, FEW)

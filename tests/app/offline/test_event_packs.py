@@ -127,7 +127,7 @@ def test_s23_counters_used_offline_are_used_up_here(any_server: Instance) -> Non
     granted(submit(any_server, presser.user, NOW + 100, presser.typed(5)))
 
 
-def test_s23_as_far_as_the_pack_goes_and_no_further(server: Instance) -> None:
+def test_s23_events_move_the_counter_to_the_end_of_the_pack_at_most(server: Instance) -> None:
     presser, device = signed_in(server)
     used_offline(device, presser, PACK)  # the last one of the pack
     assert token_row(server, presser.user.serial).last_step == PACK
@@ -135,7 +135,7 @@ def test_s23_as_far_as_the_pack_goes_and_no_further(server: Instance) -> None:
     assert token_row(server, presser.user.serial).last_step == PACK
 
 
-def test_where_the_device_s_data_are_forgotten_as_far_as_it_looks_ahead(server: Instance) -> None:
+def test_without_known_data_events_move_the_counter_by_the_look_ahead_at_most(server: Instance) -> None:
     edit_policy(server, {"users_per_device": "1"})
     presser, device = signed_in(server)
     granted(device.sign_in(a_user(server), NOW + 30).outcome)

@@ -200,7 +200,7 @@ def test_an_offline_success_uses_its_step_up_before_anything_else(any_server: In
     granted(submit(any_server, user, NOW + 30))
 
 
-def test_also_where_the_user_has_dropped_out_of_the_device(server: Instance) -> None:
+def test_an_offline_success_counts_after_the_user_dropped_out_of_the_device(server: Instance) -> None:
     edit_policy(server, {"users_per_device": "1"})
     user, device = a_user(server), a_device(server)
     granted(device.sign_in(user, NOW).outcome)

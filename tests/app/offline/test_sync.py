@@ -102,7 +102,7 @@ def test_a_wrong_passcode_opens_nothing(server: Instance) -> None:
 
 
 @pytest.mark.parametrize("why", ["policy", "support", "tpm"])
-def test_where_no_offline_data_are_allowed_a_sign_in_is_a_sign_in_and_no_more(server: Instance, why: str) -> None:
+def test_without_offline_data_a_sign_in_gives_no_units(server: Instance, why: str) -> None:
     user, device = a_user(server), a_device(server, supports_offline=why != "support")
     if why == "policy":
         edit_policy(server, {"enabled": "off"})

@@ -97,7 +97,7 @@ def test_the_code_is_kept_as_a_hash(server: Instance) -> None:
     assert link.code.reveal() not in dump
 
 
-def test_a_mistake_uses_nothing_up(any_server: Instance) -> None:
+def test_a_mistake_does_not_use_up_the_link(any_server: Instance) -> None:
     a_user(any_server, "alice")
     link = make_link(any_server, ROOT, now=NOW)
     for login, pin, error in (("alice", PIN, Conflict), ("", PIN, BadInput), ("carol", "12", BadInput)):

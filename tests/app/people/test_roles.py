@@ -79,7 +79,7 @@ def test_a_list_of_too_many_grants_reports_its_cut(server: Instance) -> None:
     assert (len(shown.grants), shown.cut) == (1, False)
 
 
-def test_there_are_no_more_roles_than_a_list_shows(server: Instance) -> None:
+def test_the_number_of_roles_is_limited_to_a_list(server: Instance) -> None:
     with server.database.write() as connection:
         for number in range(roles.MOST_ROLES - 1):
             insert_role(connection, f"{number:032x}", f"role {number}", "user.view", NOW)
@@ -142,7 +142,7 @@ def test_the_predefined_roles_stay_as_they_are(server: Instance, name: str) -> N
         roles.add_role(server, ROOT, name.title(), ["user.view"], now=NOW)
 
 
-def test_what_is_wrong_is_said(server: Instance) -> None:
+def test_invalid_roles_are_refused_with_a_reason(server: Instance) -> None:
     with pytest.raises(BadInput, match=r"there is no permission 'fly'") as refused:
         roles.add_role(server, ROOT, "pilot", ["fly"], now=NOW)
     assert "user.view" in refused.value.do

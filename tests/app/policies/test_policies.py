@@ -258,7 +258,7 @@ def test_fewer_days_are_a_last_day_that_the_device_may_keep(server: Instance, ho
     assert device.sync_of(user, NOW).last_day == NOW // 86_400 + 2
 
 
-def test_another_policy_for_a_domain_discards_only_there(server: Instance) -> None:
+def test_another_policy_for_a_domain_discards_data_in_that_domain_only(server: Instance) -> None:
     add_domain(server, ROOT, "Branch", now=NOW)
     add_policy(server, ROOT, PolicyKind.OFFLINE, "Strong", {"protection_level": "strong"}, now=NOW)
     here, there = a_user(server), a_user(server, domain="Branch")

@@ -201,7 +201,7 @@ def test_several_users_at_once(any_server: Instance) -> None:
         users.unlock_at_once(any_server, ROOT, [str(number) for number in range(201)], now=NOW)
 
 
-def test_s63_all_of_them_or_none(server: Instance) -> None:
+def test_s63_several_users_are_changed_together_or_not_at_all(server: Instance) -> None:
     """An administrator above sees the name of the refused device; one of another domain gets "not found"."""
     add_tree(server)
     boss, _ = an_administrator(server, (SUPER_ADMINISTRATOR, "SystemDomain"), login="boss", domain="Sales")

@@ -106,7 +106,7 @@ def test_a_gap_ends_the_held_days(any_server: Instance) -> None:
     assert row_of(any_server, user).assessment.data_until == MIDNIGHT + DAY
 
 
-def test_what_is_wrong_is_said(server: Instance) -> None:
+def test_obstacles_are_reported(server: Instance) -> None:
     lost, disabled, closed = (a_user(server, login, pin=PIN) for login in ("lost", "disabled", "closed"))
     for user in (lost, disabled, closed):
         a_filled_device(server, user)

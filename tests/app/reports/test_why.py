@@ -57,7 +57,7 @@ def test_a_user_without_obstacles(any_server: Instance) -> None:
     assert {line.source for line in said.lines if line.rule == "policy days"} == {"policy 'Default'"}
 
 
-def test_without_a_device(server: Instance) -> None:
+def test_explain_without_a_device(server: Instance) -> None:
     user = a_user(server)
     offline = lines_of(server, user, Side.OFFLINE)["sign-in"]
     assert (offline.verdict, offline.about) == (RuleResult.STOPS, f"user {user.login}")
@@ -104,7 +104,7 @@ def test_a_locked_user(server: Instance) -> None:
     assert offline["tokencodes"].verdict is RuleResult.STOPS
 
 
-def test_after_wrong_passcodes_in_a_row(server: Instance) -> None:
+def test_explain_after_wrong_passcodes_in_a_row(server: Instance) -> None:
     user = a_user(server, pin="4711abcd")
     a_filled_device(server, user)
     for failure in range(3):

@@ -190,7 +190,7 @@ def test_s05_making_codes_needs_two_other_factors(server: Instance, alice: User,
     assert not has_codes(server, alice)
 
 
-def test_s05_a_second_factor_that_is_shown_later_is_the_one_that_counts(server: Instance, alice: User) -> None:
+def test_s05_the_latest_second_factor_counts(server: Instance, alice: User) -> None:
     """A thief with the token finds a session of a passkey open, and confirms it with the token."""
     session = held(server, signed_in(server, a_passkey(server, alice)), LATER)
     refresh_second_factor(server, ADDRESS, session, alice.typed(LATER), Secret(""), LATER)

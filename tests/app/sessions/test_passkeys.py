@@ -386,7 +386,7 @@ def test_others_remove_a_passkey_and_end_the_sessions(any_server: Instance) -> N
     assert signed_in(any_server, key).token.reveal()
 
 
-def test_the_last_way_in_of_the_last_super_administrator_stays(any_server: Instance) -> None:
+def test_the_last_super_administrator_keeps_a_way_to_sign_in(any_server: Instance) -> None:
     chief = a_chief(any_server, others=False)
     a_passkey(any_server, chief)
     tokens.set_enabled(any_server, ROOT, chief.serial, enabled=False, now=LATER)  # the passkey remains

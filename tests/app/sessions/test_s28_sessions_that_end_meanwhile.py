@@ -118,7 +118,7 @@ def test_s28_no_passkey_is_added_at_the_console_in_a_session_that_the_report_has
     assert actor_again(server, chief).grants  # it was not for want of a role
 
 
-def test_s28_a_pin_that_is_on_its_way_does_not_undo_the_report(victim: Victim) -> None:
+def test_s28_a_pin_change_in_progress_does_not_undo_the_report(victim: Victim) -> None:
     """It is hashed before the transaction, which takes a while."""
     pin = Meanwhile(NEW_PIN, victim.report)
     with pytest.raises(NotAllowed, match="has ended"):
@@ -175,7 +175,7 @@ def _everything_at_once(it: Victim) -> None:
     )
 
 
-def test_s28_at_the_same_moment_the_report_has_the_last_word(any_server: Instance) -> None:
+def test_s28_of_simultaneous_changes_the_report_wins(any_server: Instance) -> None:
     """On both databases: whatever comes first."""
     edit_policy(any_server, {"own_emergency_days": "3"}, kind=PolicyKind.TOKEN)
     for _ in range(ROUNDS):

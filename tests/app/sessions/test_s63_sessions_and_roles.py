@@ -55,7 +55,7 @@ def test_s63_a_session_ends_with_the_last_role(any_server: Instance) -> None:
     assert held(any_server, other) is not None
 
 
-def test_s63_a_sign_in_that_the_last_role_overtook_is_worth_nothing_later(server: Instance) -> None:
+def test_s63_a_session_begun_after_the_last_role_was_revoked_is_not_held(server: Instance) -> None:
     alice, _ = an_administrator(server, ("auditor", TOP_DOMAIN))
     revoke(server, alice, "auditor")
     token = new_token()
@@ -75,7 +75,7 @@ def test_a_session_survives_an_additional_role(server: Instance) -> None:
     assert held(server, token) is not None
 
 
-def test_s63_a_role_in_a_domain_that_is_gone_is_a_role_nowhere(server: Instance) -> None:
+def test_s63_a_role_in_a_removed_domain_gives_no_rights(server: Instance) -> None:
     """No database lets it be gone: what it keeps apart is not believed, either."""
     add_tree(server)
     alice, _ = an_administrator(server, ("domain administrator", "Bern"))

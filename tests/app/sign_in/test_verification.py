@@ -182,7 +182,7 @@ def test_s03_another_spelling_of_a_used_code_is_not_accepted(server: Instance) -
         assert isinstance(submit(server, user, NOW, Secret(text)), Denied)
 
 
-def test_s05_nothing_weaker_takes_the_place_of_a_token(server: Instance) -> None:
+def test_s05_a_right_passcode_of_an_unusable_token_is_refused(server: Instance) -> None:
     """With a PIN that is right, and a code that is right: the state of the token alone decides."""
     for change in ("disable", "lose", "expire"):
         user = a_user(server, pin=PIN)

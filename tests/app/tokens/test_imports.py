@@ -47,7 +47,7 @@ def count_of(instance: Instance) -> int:
     ("kind", "seed_bytes", "password"),
     [("csv", 20, None), ("pskc", 20, None), ("pskc", 20, "pass"), ("sdtid", 16, None), ("sdtid", 16, "pass")],
 )
-def test_tokens_of_every_format_come_in_disabled_and_nobodys(
+def test_tokens_of_every_format_are_imported_disabled_and_unassigned(
     kind: str, seed_bytes: int, password: str | None, any_server: Instance
 ) -> None:
     made = tokens(5, seed_bytes=seed_bytes)

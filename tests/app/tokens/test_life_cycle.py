@@ -75,7 +75,7 @@ def test_an_imported_token_works_for_its_new_owner(any_server: Instance) -> None
     assert row.token_id == token_row(any_server, token.serial).id
 
 
-def test_its_user_chooses_a_pin_at_the_first_sign_in(server: Instance) -> None:
+def test_a_new_owner_chooses_a_pin_at_the_first_sign_in(server: Instance) -> None:
     token = a_stocked_token(server)
     add_user(server, ROOT, "alice", "SystemDomain", now=NOW)
     assign(server, ROOT, token.serial, "alice", now=NOW)
@@ -85,7 +85,7 @@ def test_its_user_chooses_a_pin_at_the_first_sign_in(server: Instance) -> None:
     granted(reply(server, alice, reply(server, alice, first, NEW_PIN), NEW_PIN).outcome)
 
 
-def test_it_can_be_assigned_and_stay_disabled(server: Instance) -> None:
+def test_a_token_can_be_assigned_and_stay_disabled(server: Instance) -> None:
     token = a_stocked_token(server, pin=False)
     add_user(server, ROOT, "alice", "SystemDomain", now=NOW)
     assign(server, ROOT, token.serial, "alice", enable=False, now=NOW)
@@ -161,7 +161,7 @@ def test_s01_codes_that_were_used_stay_used_for_the_next_user(any_server: Instan
     granted(submit(any_server, heir, NEXT))
 
 
-def test_it_stays_in_the_domain_of_its_user(server: Instance) -> None:
+def test_an_unassigned_token_stays_in_its_user_s_domain(server: Instance) -> None:
     add_domain(server, ROOT, "Sales", now=NOW)
     user = a_user(server, domain="Sales")
     unassign(server, ROOT, user.serial, now=NOW)
@@ -177,7 +177,7 @@ def test_devices_erase_units_of_an_unassigned_token(any_server: Instance) -> Non
     assert [name for name in said.wanted if name.token] == []
 
 
-def test_its_emergency_codes_end_with_it(any_server: Instance) -> None:
+def test_emergency_codes_end_with_the_assignment(any_server: Instance) -> None:
     user = a_user(any_server, pin=PIN)
     device = a_filled_device(any_server, user)
     code = shown_code(any_server, user)
@@ -193,7 +193,7 @@ def test_its_emergency_codes_end_with_it(any_server: Instance) -> None:
     assert shown_code(any_server, again, now=NEXT) != code
 
 
-def test_its_online_emergency_access_ends_with_it(any_server: Instance) -> None:
+def test_online_emergency_access_ends_with_the_assignment(any_server: Instance) -> None:
     user = a_user(any_server, pin=PIN)
     given = online_emergency.give_fixed(any_server, ROOT, user.serial, Terms(), CALLED_BACK, now=NOW)
     code = Secret(PIN + given.codes[0].reveal())
@@ -247,7 +247,7 @@ def test_a_new_pin_can_be_wanted(server: Instance) -> None:
     asked(begin(server, heir, NEXT), ChallengeKind.NEW_PIN)
 
 
-def test_s05_a_token_without_a_pin_takes_no_place_of_one_with(server: Instance) -> None:
+def test_s05_a_token_without_a_pin_cannot_replace_one_with_a_pin(server: Instance) -> None:
     user, bare = a_user(server, pin=PIN), a_stocked_token(server, pin=False)
     with pytest.raises(Conflict, match="without a PIN"):
         replace(server, ROOT, user.serial, bare.serial, now=NOW)
@@ -256,7 +256,7 @@ def test_s05_a_token_without_a_pin_takes_no_place_of_one_with(server: Instance) 
     granted(submit(server, user, NOW))
 
 
-def test_the_next_available_one_is_like_it_and_near(server: Instance) -> None:
+def test_a_replacement_token_has_the_same_kind_and_a_near_domain(server: Instance) -> None:
     for domain, parent in (("Sales", "SystemDomain"), ("North", "Sales"), ("South", "SystemDomain")):
         add_domain(server, ROOT, domain, parent, now=NOW)
     user = a_user(server, pin=PIN, domain="North")
@@ -305,7 +305,7 @@ def test_an_unassigned_token_is_removed_completely(any_server: Instance) -> None
     assert row.token_id == user.token_id
 
 
-def test_one_of_the_drawer_is_removed(server: Instance) -> None:
+def test_an_unassigned_token_is_removed(server: Instance) -> None:
     token = a_stocked_token(server)
     remove(server, ROOT, token.serial, now=NOW)
     with pytest.raises(NotFound):

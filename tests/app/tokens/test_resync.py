@@ -57,7 +57,7 @@ def test_a_clock_that_ran_away_is_found(any_server: Instance, ahead: int) -> Non
 
 
 @pytest.mark.parametrize("ahead", [HOURS_12 + 30, -HOURS_12 - 60])
-def test_beyond_twelve_hours_it_is_not_looked_for(server: Instance, ahead: int) -> None:
+def test_drift_beyond_twelve_hours_is_not_found(server: Instance, ahead: int) -> None:
     user = a_user(server)
     assert tried(server, user, pair(user, ahead)).refused is Reason.WRONG_PASSCODE
     assert token_row(server, user.serial).drift == 0
@@ -89,7 +89,7 @@ def test_s01_of_16_at_once_one_is_accepted(any_server: Instance) -> None:
     assert account_row(any_server, user.login).failures == 15
 
 
-def test_s06_a_wrong_pair_counts_and_locks_and_then_nothing_is_looked_for(any_server: Instance) -> None:
+def test_s06_a_wrong_pair_counts_and_locks_and_a_lock_stops_the_search(any_server: Instance) -> None:
     user = a_user(any_server)
     wrong = Secret("000000"), Secret("000000")
     for failures in range(1, 6):
@@ -102,7 +102,7 @@ def test_s06_a_wrong_pair_counts_and_locks_and_then_nothing_is_looked_for(any_se
     assert tried(any_server, user, pair(user, 0)).refused is None
 
 
-def test_s06_finding_it_forgives_nothing(server: Instance) -> None:
+def test_s06_a_resync_clears_no_failures(server: Instance) -> None:
     user = a_user(server)
     submit(server, user, NOW, user.wrong(NOW))
     assert tried(server, user, pair(user, 0)).refused is None

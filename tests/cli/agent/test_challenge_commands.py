@@ -39,7 +39,7 @@ def test_a_program_gets_the_challenge_and_answers_by_name(computer: Computer, *,
     assert computer.alice.pin == "13579"
 
 
-def test_on_a_terminal_it_asks_in_turn(computer: Computer) -> None:
+def test_on_a_terminal_challenges_are_asked_in_turn(computer: Computer) -> None:
     ours, theirs = os.openpty()
     line = [*AGENT, "login", "alice", "--state", str(computer.state)]
     with (

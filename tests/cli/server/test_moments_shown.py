@@ -13,7 +13,7 @@ def test_an_end_that_no_calendar_holds_is_shown(at: int) -> None:
     assert shown in output.local_and_utc(at)
 
 
-def test_others_are_shown_as_they_are() -> None:
+def test_other_times_are_shown_unchanged() -> None:
     assert output.rfc3339(NOW) is not None
     assert output.rfc3339(None) is None
     assert output.rfc3339(253_402_214_399) == "9999-12-30T23:59:59Z"

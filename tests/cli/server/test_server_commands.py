@@ -223,7 +223,7 @@ def test_at_a_terminal_a_change_asks_and_goes_on(operator: Operator, alice: User
     assert operator.runs("policy", "offline", "show", "Default").json["fields"]["days"] == 1
 
 
-def test_the_record(operator: Operator, tmp_path: Path) -> None:
+def test_the_audit_log_is_listed_and_filtered(operator: Operator, tmp_path: Path) -> None:
     operator.runs("user", "add", "alice")
     (row,) = operator.runs("audit", "list", "--user", "alice").json["rows"]
     assert (row["action"], row["detail"]["login"]) == ("user.added", "alice")
@@ -383,7 +383,7 @@ def every_command() -> list[tuple[str, ...]]:
     return found
 
 
-def test_moments_in_words() -> None:
+def test_times_are_shown_in_words() -> None:
     day = 86_400
     words = [in_words(at, 0) for at in (30 * day, day, 7_200, 60, 59, 0, -5)]
     assert words == [

@@ -52,7 +52,7 @@ def test_another_servers_key_does_not_verify() -> None:
         a_checkpoint().verify(MemoryKeystore().public_key(KeyPurpose.CHECKPOINT))
 
 
-def test_only_the_exact_line_is_read() -> None:
+def test_only_an_exact_checkpoint_line_is_read() -> None:
     line = a_checkpoint().text
     for other in (
         "",

@@ -50,7 +50,7 @@ def test_any_name_fits_in_one_line(name: str) -> None:
     assert letter.body.replace("\n", "").isprintable()
 
 
-def test_a_fact_is_no_pattern() -> None:
+def test_facts_are_not_used_as_format_strings() -> None:
     assert (
         "device {serial.__class__} was"
         in letter_to_user(Notice.DEVICE_REVOKED, "alice", AT, {"device": "{serial.__class__}"}).body

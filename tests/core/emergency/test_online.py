@@ -157,7 +157,7 @@ RULES = {
 
 
 @pytest.mark.parametrize(("rule", "ended"), RULES)
-def test_if_the_token_becomes_available(rule: IfAvailable, ended: bool) -> None:
+def test_the_rule_for_a_token_that_becomes_available_is_applied(rule: IfAvailable, ended: bool) -> None:
     token = a_token(an_access(if_available=rule, expires_at=NOW if ended else NOW + 1))
     outcome = decided(PIN + shown(token), token)
     if RULES[rule, ended]:

@@ -34,7 +34,7 @@ def test_fifty_counters_from_the_first_that_was_not_accepted(last_step: int) -> 
     assert len(counters) == PACK
 
 
-def test_it_ends_with_the_last_day_or_before_token_and_account() -> None:
+def test_a_pack_ends_with_the_last_day_or_before_token_and_account() -> None:
     assert pack(an_event_token()).not_after == (TODAY + DAYS + 1) * DAY_SECONDS
     assert pack(an_event_token(expires_at=NOW + 100)).not_after == NOW + 99
     found = find_pack(an_event_token(expires_at=NOW + 100), an_account(expires_at=NOW + 50), DAYS, NOW)
@@ -46,7 +46,7 @@ def test_a_time_based_token_has_none() -> None:
     assert find_pack(a_token(), an_account(), DAYS, NOW) is None
 
 
-def test_the_pack_comes_where_today_would_be() -> None:
+def test_an_event_pack_comes_in_place_of_today() -> None:
     events = WantedUnit(UnitKind.EVENTS, "t")
     assert wanted(MORNING, an_event_token()) == [events, CODE, PASSCODE]
     assert wanted(MORNING, an_event_token(lost=True)) == [CODE, PASSCODE]

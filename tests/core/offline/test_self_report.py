@@ -21,7 +21,7 @@ from sparekey.core.offline.units import Protection
         ("file", True, ""),
     ],
 )
-def test_a_word_is_taken_or_left_and_never_half_believed(protection: str, taken: str, *, hardware_bound: bool) -> None:
+def test_an_unknown_protection_is_dropped_completely(protection: str, taken: str, *, hardware_bound: bool) -> None:
     assert read_report(protection, [], hardware_bound=hardware_bound) == SelfReport(hardware_bound, taken)
 
 

@@ -192,7 +192,7 @@ def test_no_day_after_the_end_of_token_or_account(whose: str) -> None:
     assert days == [TODAY, TODAY + 1]
 
 
-def test_only_steps_that_are_over_before_the_end() -> None:
+def test_only_steps_before_the_expiry_are_sealed() -> None:
     end = TODAY * DAY_SECONDS + 7_200 + 29
     steps = usable_steps(a_token(expires_at=end), an_account(), TODAY, NOW)
     assert steps == range(NOW // 30, (end - 29) // 30)
@@ -201,7 +201,7 @@ def test_only_steps_that_are_over_before_the_end() -> None:
 
 @pytest.mark.parametrize("interval", [30, 60])
 @pytest.mark.parametrize("drift", [-2, 0, 5])
-def test_only_steps_that_are_neither_used_nor_past(interval: int, drift: int) -> None:
+def test_only_unused_future_steps_are_sealed(interval: int, drift: int) -> None:
     token = a_token(interval=interval, drift=drift)
     now_step = NOW // interval + drift
     whole = token.otp.steps_of_day(TODAY, drift)  # type: ignore[attr-defined] # a Totp

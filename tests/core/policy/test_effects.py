@@ -68,7 +68,7 @@ def test_the_extent_is_that_of_the_field_that_touches_most(new: dict[str, Any], 
     assert effect_of_edit(of(), of(**new)).extent is extent
 
 
-def test_only_no_days_at_all_end_the_codes_that_users_made() -> None:
+def test_only_a_limit_of_no_days_ends_users_own_codes() -> None:
     five, none = TokenPolicy(own_emergency_days=5), TokenPolicy(own_emergency_days=0)
     assert effect_of_edit(five, none).ends_own_codes
     assert not effect_of_edit(five, TokenPolicy(own_emergency_days=1)).ends_own_codes

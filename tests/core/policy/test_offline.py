@@ -111,7 +111,7 @@ def test_numbers_outside_their_range_are_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, field in FIELDS.items() if field.kind is bool])
-def test_switches_are_read_as_people_write_them(name: str) -> None:
+def test_switches_accept_common_spellings(name: str) -> None:
     field = FIELDS[name]
     assert [field.parse(text) for text in ("on", "ON", "yes", "true")] == [True] * 4
     assert [field.parse(text) for text in ("off", "Off", "no", "false")] == [False] * 4

@@ -84,7 +84,7 @@ def test_pin_and_tokencode_are_granted() -> None:
     assert decided(PIN + RIGHT, with_pin()) == GRANTED
 
 
-def test_an_outcome_is_no_truth_value() -> None:
+def test_an_outcome_has_no_truth_value() -> None:
     with pytest.raises(TypeError):
         bool(decided(RIGHT, a_token()))
     with pytest.raises(TypeError):

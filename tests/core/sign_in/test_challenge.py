@@ -100,7 +100,7 @@ def pin_asked(**values: object) -> Asked:
 
 
 @pytest.mark.parametrize(("failures", "asks"), [(2, False), (3, True), (4, True)])
-def test_after_so_many_failures_the_next_tokencode_is_asked_for(failures: int, asks: bool) -> None:
+def test_the_next_tokencode_is_required_after_the_policy_s_failures(failures: int, asks: bool) -> None:
     outcome = typed(PIN + TOTP.code(STEP), a_token(), an_account(failures))
     assert isinstance(outcome, Asked if asks else Granted)
     if isinstance(outcome, Asked):
@@ -214,7 +214,7 @@ def test_the_following_tokencode_is_granted(around: str) -> None:
 
 
 @pytest.mark.parametrize("step", [STEP - 1, STEP, STEP + 2])
-def test_any_other_one_is_wrong_and_counts(step: int) -> None:
+def test_any_other_next_tokencode_is_wrong_and_counts(step: int) -> None:
     outcome = answered(next_asked(), TOTP.code(step), a_token(), an_account(3))
     assert outcome == Denied(Reason.WRONG_PASSCODE, "a", "t", counted=True)
 
@@ -227,7 +227,7 @@ def test_a_wrong_next_tokencode_is_refused_and_counted(text: str) -> None:
     assert outcome == Denied(Reason.WRONG_PASSCODE, "a", "t", counted=True)
 
 
-def test_the_following_one_is_refused_once_the_window_has_passed_it() -> None:
+def test_the_following_tokencode_is_refused_once_the_window_has_passed_it() -> None:
     end = (STEP + 3) * 30  # it was expected at STEP + 1, and is accepted one step later
     right = TOTP.code(STEP + 1)
     assert isinstance(answered(next_asked(), right, a_token(), now=end - 1), Granted)
@@ -235,7 +235,7 @@ def test_the_following_one_is_refused_once_the_window_has_passed_it() -> None:
     assert late == Denied(Reason.WRONG_PASSCODE, "a", "t", counted=True)
 
 
-def test_one_that_was_used_meanwhile_counts_as_a_repeat() -> None:
+def test_a_next_tokencode_that_was_used_meanwhile_counts_as_a_repeat() -> None:
     outcome = answered(next_asked(), TOTP.code(STEP + 1), a_token(last_step=STEP + 1))
     assert outcome == Denied(Reason.ALREADY_USED, "a", "t", counted=True, replay_step=STEP + 1)
 
@@ -267,7 +267,7 @@ def test_the_drift_ignores_the_user_s_thinking_time() -> None:
     assert done.granted.drift == 2
 
 
-def test_two_that_differ_begin_again() -> None:
+def test_two_different_new_pins_restart_the_choice() -> None:
     challenge = replace(pin_asked(), ask=ChallengeKind.CONFIRM_PIN, pin=OTHERS)
     again = asked(answered(challenge, "0815zz", renewing()))
     assert (again.ask, again.pin, again.tries) == (ChallengeKind.NEW_PIN, None, 1)

@@ -43,7 +43,7 @@ def test_a_counter_is_found_within_a_thousand_and_not_beyond() -> None:
 
 
 @pytest.mark.parametrize("last", [0, 1, 2])
-def test_a_used_step_is_no_place(last: int) -> None:
+def test_a_used_step_is_not_found(last: int) -> None:
     token = Totp(Secret(SEED), 8)
     step = NOW // 30
     assert found(token, step, step - 2) == step

@@ -135,7 +135,7 @@ def test_a_device_with_a_wrong_clock_gets_the_time(interfaces: Interfaces, off: 
     assert run(ask(interfaces.app, "POST", api.SYNC, body, near)).status == 200
 
 
-def test_a_revoked_device_is_told_to_erase(interfaces: Interfaces) -> None:
+def test_a_revoked_device_gets_the_order_to_erase(interfaces: Interfaces) -> None:
     device = a_device(interfaces.instance, "gone")
     devices.revoke(interfaces.instance, ROOT, "gone", now=NOW)
     interfaces.now[0] = NOW + 60

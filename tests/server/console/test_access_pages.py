@@ -139,9 +139,7 @@ def test_a_device_page_lists_its_users_and_recent_activity(world: World, admin: 
     assert "Device enrolled" in shown
 
 
-def test_the_codes_on_a_device_lead_to_the_page_of_each_code_for_those_who_may_see_it(
-    world: World, admin: Secret[str]
-) -> None:
+def test_codes_on_a_device_link_to_their_pages_if_permitted(world: World, admin: Secret[str]) -> None:
     addresses = [f"/console/tokens/{world.alice.serial}/emergency", f"/console/users/{world.alice.login}/emergency"]
     path = f"{DEVICES}/{world.device_id}"
     shown = page(world, path, admin)

@@ -68,7 +68,7 @@ def test_the_servers_name_leads_to_self_service_and_that_to_the_consoles(interfa
     assert b'href="/self-service"' in nobody.get("/console/sign-in").body
 
 
-def test_home_lists_what_works_without_the_network(interfaces: Interfaces, alice: User) -> None:
+def test_home_lists_ways_that_work_without_the_network(interfaces: Interfaces, alice: User) -> None:
     a_filled_device(interfaces.instance, alice, "laptop")
     interfaces.now[0] = NOW + 60
     a_device(interfaces.instance, "tablet").sign_in(alice, interfaces.now[0])

@@ -105,7 +105,7 @@ def test_forms_that_are_none(interfaces: Interfaces, site: Site) -> None:
 
 
 @every_site
-def test_a_server_that_is_busy_or_without_its_database(interfaces: Interfaces, site: Site) -> None:
+def test_errors_of_a_busy_server_or_a_missing_database(interfaces: Interfaces, site: Site) -> None:
     class Broken:
         def __getattr__(self, name: str) -> Any:
             raise OperationalError("SELECT 1", {}, OSError("connection refused"))
@@ -121,7 +121,7 @@ def test_a_server_that_is_busy_or_without_its_database(interfaces: Interfaces, s
     none.close()
 
 
-def test_a_sign_in_for_which_there_is_no_room(interfaces: Interfaces) -> None:
+def test_a_sign_in_over_the_limit_is_refused(interfaces: Interfaces) -> None:
     none = WorkPool("none", 1, -1)
     busy = with_service(interfaces, self_service=none, sessions=none)
     for sign_in, site in ((busy.console, CONSOLE), (busy.self_service, SELF_SERVICE)):

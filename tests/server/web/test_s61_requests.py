@@ -68,7 +68,7 @@ def test_s61_the_way_back_leads_to_pages_of_ours(to: str) -> None:
         "/self-service",
     ],
 )
-def test_s61_and_nowhere_else(to: str) -> None:
+def test_s61_the_way_back_leads_to_no_other_site(to: str) -> None:
     assert way_back(to, "/console") == "/console"
 
 

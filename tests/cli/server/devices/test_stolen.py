@@ -22,7 +22,7 @@ def alice(operator: Operator) -> User:
     return user
 
 
-def test_it_asks_first(operator: Operator, alice: User) -> None:
+def test_reporting_a_theft_asks_first(operator: Operator, alice: User) -> None:
     refused = operator.fails("device", "stolen", "laptop")
     assert "affects 1 user and needs a confirmation" in refused.json["message"]
     assert "--yes" in refused.json["do"]

@@ -95,7 +95,7 @@ def test_a_set_is_printed_with_instructions(operator: Operator, alice: User) -> 
     assert operator.runs("emergency", "status", alice.serial).json["online"]["last_used"] is None
 
 
-def test_it_is_ended_and_then_there_is_none(operator: Operator, alice: User) -> None:
+def test_ended_access_is_gone(operator: Operator, alice: User) -> None:
     operator.runs("emergency", "fixed", alice.serial, *CALLER)
     assert "Ended the temporary online access" in operator.sees("emergency", "end", alice.serial).words
     assert operator.runs("emergency", "status", alice.serial).json["online"] is None
@@ -146,7 +146,7 @@ def test_a_passcode_waits_for_a_second_person(operator: Operator, alice: User) -
     operator.fails(*asked, code=4)
 
 
-def test_another_one_s_request_is_decided_on_by_command(operator: Operator, alice: User) -> None:
+def test_another_operator_s_request_is_decided_by_command(operator: Operator, alice: User) -> None:
     operator.runs("policy", "offline", "set", "Default", "passcode_approval=on")
     bob = an_administrator(operator, "bob")
     for word, state in (("approve", "approved"), ("refuse", "refused")):
@@ -177,7 +177,7 @@ def test_an_operator_is_warned_stopped_and_allowed_to_continue(operator: Operato
     assert "can show codes without a limit until" in operator.sees("operator", "lift", "bob").words
 
 
-def test_lists_of_the_record_show_names_and_in_json_ids_too(operator: Operator, alice: User) -> None:
+def test_lists_of_the_audit_log_show_names_and_in_json_ids_too(operator: Operator, alice: User) -> None:
     bob = an_administrator(operator, "bob")
     with opened(operator) as instance:
         shown = emergency.show(instance, bob, CodeKind.TOKENCODE, alice.serial, None, Showing("x"), now=clock_now())

@@ -27,7 +27,7 @@ def shown(operator: Operator, serial: str) -> tuple[object, ...]:
     return token["user"], token["enabled"], token["pin_set"]
 
 
-def test_assigned_replaced_taken_away_and_removed(drawer: Operator) -> None:
+def test_a_token_is_assigned_replaced_unassigned_and_removed(drawer: Operator) -> None:
     assert shown(drawer, "H1") == (None, False, False)
     assert "chooses one at the first sign-in" in drawer.sees("token", "assign", "H1", "alice").words
     assert shown(drawer, "H1") == ("alice", True, False)
@@ -67,7 +67,7 @@ def test_a_replacement_is_shown_once(drawer: Operator, arguments: tuple[str, ...
     drawer.fails("token", "replace", "H1", *arguments, code=2)
 
 
-def test_an_end_is_set_and_taken_away(drawer: Operator) -> None:
+def test_an_expiry_is_set_and_removed(drawer: Operator) -> None:
     assert drawer.runs("token", "expire", "H1", "2027-12-31").json["expires"] == "2027-12-31T00:00:00Z"
     assert drawer.runs("token", "show", "H1").json["expires"] == "2027-12-31T00:00:00Z"
     assert drawer.runs("token", "expire", "H1", "never").json["expires"] is None

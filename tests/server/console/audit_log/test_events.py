@@ -183,5 +183,5 @@ def test_no_page_of_these_asks_much_of_the_database(world: World, root: Secret[s
         assert len(reply.body) < 60_000
 
 
-def test_words_and_links_of_a_count_that_goes_on_are_apart(world: World, root: Secret[str]) -> None:
+def test_a_running_count_separates_its_text_and_link(world: World, root: Secret[str]) -> None:
     assert "Counting ... Continue counting" in words(look(world, root, "/console"))

@@ -126,7 +126,7 @@ def test_s42_a_code_shown_on_a_page_is_logged_with_the_operator_s_statement(worl
     )
 
 
-def test_s42_without_a_word_about_the_caller_nothing_is_shown(world: World, hedy: Secret[str]) -> None:
+def test_s42_without_the_caller_s_identification_nothing_is_shown(world: World, hedy: Secret[str]) -> None:
     reply = ask(world, hedy, "POST", f"{TOKENCODES}/show", {**CALLER, "caller": "  "})
     assert reply.status == 400
     assert "'How the caller was identified' is empty" in words(reply)
@@ -148,9 +148,7 @@ def test_s42_codes_are_not_compressed_beside_chosen_text(world: World, hedy: Sec
         assert header(reply, "cache-control") == "no-store"
 
 
-def test_s43_a_page_shows_nothing_before_a_second_person_has_agreed_and_then_once(
-    world: World, hedy: Secret[str]
-) -> None:
+def test_s43_a_page_shows_a_code_only_after_approval_and_once(world: World, hedy: Secret[str]) -> None:
     edit_policy(world.instance, TWO_PEOPLE)
     asked = ask(world, hedy, "POST", f"{PASSCODES}/show", CALLER)
     assert (asked.status, header(asked, "location")) == (303, "/console/users/alice/emergency")

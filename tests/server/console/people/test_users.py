@@ -149,7 +149,7 @@ def test_each_form_of_the_page_has_its_effect(
     assert len(logged_events(world.instance, action)) == 1
 
 
-def test_an_edit_of_the_name_leaves_the_end_as_it_is(world: World, admin: Secret[str]) -> None:
+def test_an_edit_of_the_name_keeps_the_expiry(world: World, admin: Secret[str]) -> None:
     end = NOW + 40 * DAY + 123
     users.edit_user(world.instance, ROOT, "alice", users.UserEdit(expires_at=end), now=NOW)
     day = datetime.fromtimestamp(end, UTC).strftime("%Y-%m-%d")

@@ -173,7 +173,7 @@ def test_an_expired_token_is_marked(world: World, admin: Secret[str]) -> None:
     assert "An expired token cannot be given emergency access. Replace it." in shown
 
 
-def test_a_history_goes_on_with_what_is_older(world: World, admin: Secret[str]) -> None:
+def test_a_history_continues_with_older_events(world: World, admin: Secret[str]) -> None:
     for number in range(25):
         set_lost(world.instance, ROOT, world.alice.serial, lost=number % 2 == 0, now=NOW + number)
     here = f"{LIST}/{world.alice.serial}"
@@ -324,7 +324,7 @@ def test_s65_a_file_of_seeds_is_on_no_disk_while_it_is_read(
     assert "1 token can be imported" in text(sent_file(world, admin, content.encode(), domain=INSIDE))
 
 
-def test_files_are_listed_where_the_asker_may_import(world: World) -> None:
+def test_file_imports_are_listed_for_the_domains_of_the_permission(world: World) -> None:
     add_domain(world.instance, ROOT, "Bern", now=NOW)
     for serial, domain in (("A1", INSIDE), ("A2", "Bern")):
         import_tokens(

@@ -108,7 +108,7 @@ def actions(server: Instance, users: list[User], devices: list[Device]) -> list[
     ]
 
 
-def test_all_at_once_and_none_fails(busy: tuple[Instance, list[User], list[Device]], count: Count) -> None:
+def test_concurrent_use_cases_never_deadlock(busy: tuple[Instance, list[User], list[Device]], count: Count) -> None:
     server = busy[0]
     turns = itertools.count(2)
     lock = threading.Lock()

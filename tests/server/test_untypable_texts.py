@@ -109,7 +109,7 @@ def fields_of(page: Page) -> list[str]:
 
 
 @every_site
-def test_what_nobody_can_type_is_refused_in_every_field_and_query(strict: Strict, site: Site) -> None:
+def test_untypable_text_is_refused_in_every_field_and_query(strict: Strict, site: Site) -> None:
     for number, page in enumerate(site.pages):
         value, names = _NEVER[number % len(_NEVER)], [*fields_of(page), "unknown"]
         for sent in (f"{names[number % len(names)]}={value}", "a%00b=x"):
@@ -118,7 +118,7 @@ def test_what_nobody_can_type_is_refused_in_every_field_and_query(strict: Strict
 
 
 @every_site
-def test_what_is_too_long_is_refused_in_words(strict: Strict, site: Site, count: Count) -> None:
+def test_text_that_is_too_long_is_refused_with_a_reason(strict: Strict, site: Site, count: Count) -> None:
     for number, page in enumerate(sorted(site.pages, key=lambda page: page.changes)):
         names = fields_of(page)
         together = "&".join(f"{name}={{0}}" for name in names[:12])
@@ -129,7 +129,7 @@ def test_what_is_too_long_is_refused_in_words(strict: Strict, site: Site, count:
 
 
 @every_site
-def test_what_a_path_names_is_not_there(strict: Strict, site: Site) -> None:
+def test_untypable_names_in_paths_are_not_found(strict: Strict, site: Site) -> None:
     for page in [each for each in site.pages if "{" in each.path]:
         for value in ("%00", _LONG[0], "%F0%9F%94%91'%22%25"):
             path = re.sub(r"{\w+}", lambda _, value=value: value, page.path)  # type: ignore[misc] # mypy cannot infer a lambda with a default
