@@ -1,12 +1,16 @@
 """Migrations: they lead to exactly the tables of `tables.py`, on both databases, whole or not at all."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata, produce_migrations, render_python_code
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, text
 from sqlalchemy.engine.interfaces import ReflectedIndex
 
@@ -91,10 +95,23 @@ def test_a_second_upgrade_changes_nothing(engine: Engine) -> None:
         assert connection.execute(text("SELECT count(*) FROM data_key")).scalar() == 1
 
 
+def test_the_revisions_are_those_that_the_check_knows() -> None:
+    config = Config()
+    config.set_main_option("script_location", "sparekey.storage:migrations")
+    config.set_main_option("path_separator", "os")
+    revisions = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
+    assert revisions[::-1] == schema.known_revisions()
+
+
+def test_the_check_loads_no_alembic() -> None:
+    program = "import sys; import sparekey.wiring.server; sys.exit('alembic' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
 def test_an_upgraded_database_is_current(engine: Engine) -> None:
     schema.upgrade(engine)
     schema.verify_current(engine)
-    assert schema.current(engine) == schema.head()
+    assert schema.current(engine) == schema.HEAD
 
 
 def test_an_empty_database_names_the_next_step(engine: Engine) -> None:

@@ -103,11 +103,11 @@ def test_s85_a_database_of_the_first_release_keeps_everything(seeded: tuple[Inst
     assert len(before["unit_receipt"]) >= 3
     assert before["emergency_showing"]
 
-    assert upgrade_database(empty, ROOT, NOW) == Upgrade(FIRST, schema.head())
+    assert upgrade_database(empty, ROOT, NOW) == Upgrade(FIRST, schema.HEAD)
     schema.verify_current(empty.engine)
     upgraded = Instance("one", empty, instance.keystore, instance.vault, instance.ca_certificate)
     (upgrade,) = logged_events(upgraded, Action.SERVER_UPGRADED)
-    assert upgrade.detail == f'{{"after":"{schema.head()}","before":"{FIRST}"}}'
+    assert upgrade.detail == f'{{"after":"{schema.HEAD}","before":"{FIRST}"}}'
     with empty.read() as connection:
         after = rows_of(connection, then)
     after["audit"] = [row for row in after["audit"] if row[0] != upgrade.id]
@@ -159,7 +159,7 @@ def test_s85_an_upgrade_that_breaks_off_anywhere_changes_nothing(
         if done is None:
             assert schema.current(empty.engine) == FIRST, seen
             assert sorted(inspect(empty.engine).get_table_names()) == tables, seen
-    assert done == Upgrade(FIRST, schema.head())
+    assert done == Upgrade(FIRST, schema.HEAD)
     assert number > 20
     with empty.read() as connection:
         assert {name: len(rows) for name, rows in rows_of(connection, then).items()} == {
@@ -171,7 +171,7 @@ def test_a_second_upgrade_does_nothing(empty: Database) -> None:
     an_instance(empty)
     with empty.read() as connection:
         before = rows_of(connection, tables_of(connection))
-    assert upgrade_database(empty, ROOT, NOW) == Upgrade(schema.head(), schema.head())
+    assert upgrade_database(empty, ROOT, NOW) == Upgrade(schema.HEAD, schema.HEAD)
     with empty.read() as connection:
         assert rows_of(connection, tables_of(connection)) == before
 

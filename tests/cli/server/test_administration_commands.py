@@ -124,12 +124,12 @@ def at_revision(data: Path, revision: str) -> None:
 
 
 def test_an_older_database_is_upgraded_on_request(operator: Operator) -> None:
-    assert operator.runs("upgrade").json["before"] == schema.head()
+    assert operator.runs("upgrade").json["before"] == schema.HEAD
     at_revision(operator.data, "0001")
     refused = operator.fails("user", "list")
     assert refused.json["do"] == "run: sparekey upgrade"
     done = operator.runs("upgrade").json
-    assert (done["before"], done["after"]) == ("0001", schema.head())
+    assert (done["before"], done["after"]) == ("0001", schema.HEAD)
     assert "Nothing was changed" in operator.sees("upgrade").words
 
 

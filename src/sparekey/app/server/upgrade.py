@@ -28,7 +28,7 @@ def upgrade_database(database: Database, actor: Actor, now: int) -> Upgrade:
     Raises SchemaError if the database is newer than this version or has no tables of Sparekey.
     """
     with database.write() as connection:
-        before, after = schema.upgrade_in(connection), schema.head()
+        before, after = schema.upgrade_in(connection), schema.HEAD
         if before is None:
             raise SchemaError(schema.nothing_there(database.engine))  # rolls back the new tables
         if before != after:
