@@ -66,6 +66,6 @@ class WrongPasscode(Unopened):
 
 
 class WrongKey(Unopened):
-    """A record opened to a key that is not the one that the unit names."""
+    """A record opened, but its key is not the key that the unit names."""
 
     word = "wrong key"

@@ -92,7 +92,7 @@ def is_erased(record: bytes) -> bool:
 
 
 def seal_previous(new_key: Secret[bytes], old_key: Secret[bytes]) -> bytes:
-    """Return `previous`, 48 bytes. The new key opens what the old key wrapped, and not the other way round.
+    """Return `previous`, 48 bytes. It is the old key, sealed so that only the new key opens it.
 
     Safe because the sealing key is derived from the new key and the name of the old one: it seals one message only, so
     the zero nonce never repeats.

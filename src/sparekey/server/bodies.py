@@ -37,8 +37,8 @@ class LargeBodyLimit:
 
 
 async def read_body(request: Request, most: int, patience: float = _PATIENCE) -> bytes:
-    """Return the body, at most `most` bytes. Raises RequestRejected (413) as soon as it is longer, whatever its header
-    says.
+    """Return the body, at most `most` bytes. Raises RequestRejected (413) as soon as it is longer, even if its
+    header names a smaller length.
 
     `patience`: the seconds to wait for its first bytes; after that, RequestRejected (408).
     """

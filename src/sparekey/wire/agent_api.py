@@ -34,8 +34,7 @@ class ErrorReply:
 
 @dataclass(frozen=True, kw_only=True)
 class TrustReply:
-    """GET trust: the keys that the pin in the enrolment code stands for. The device accepts them only after comparison
-    with the pin."""
+    """GET trust: the CA and the signing key. The device accepts them only if the pin in the enrolment code matches."""
 
     ca_certificate: str  # DER
     signing_key: str  # Ed25519, 32 bytes

@@ -121,8 +121,8 @@ def take_word(device: ThisDevice, server: AgentApi) -> SyncReply:
 def make_contact(device: ThisDevice, report: Report = silent, asked_again: Callable[[], bool] = never) -> ContactResult:
     """Make a complete contact: events, sync, and every wanted unit.
 
-    If `asked_again` returns True between two units, the device syncs again, so that a user who has signed in meanwhile
-    is included. Raises NotReached or Refused.
+    If `asked_again` returns True between two units, the device syncs again, to include a user who has
+    signed in meanwhile. Raises NotReached or Refused.
     """
     device.exempt.look()
     with device.one_contact(), device.connect() as server:

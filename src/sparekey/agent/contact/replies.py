@@ -24,14 +24,14 @@ SOON = 600  # seconds after a contact in which the next one counts as the same
 
 
 class NotWanted(Unopened):
-    """A valid unit, but not the one that was asked for, or not later than the one that is held."""
+    """A valid unit that was not requested, or that is not later than the one on the device."""
 
     word = "not wanted"
 
 
 def after_contact(state: State, reading: ClockReading, server_time: int) -> State:
-    """Return the state with the server's time. What was learnt about the clocks of tokens is reset: the clock of this
-    device may have been the cause."""
+    """Return the state with the server's time. The learnt shifts of tokens' clocks are reset: the clock of
+    this device may have caused them."""
     users = [replace(user, tokens=[replace(use, learnt_shift=0) for use in user.tokens]) for user in state.users]
     return replace(state, time=at_contact(state.time, reading, server_time), users=users)
 

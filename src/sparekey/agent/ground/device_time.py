@@ -94,8 +94,8 @@ def started(state: TimeState, reading: ClockReading) -> TimeState:
 
 
 def kept_up(state: TimeState, reading: ClockReading) -> TimeState:
-    """Return the state with the time that the monotonic clock has added to the mark. The next boot knows only what was
-    stored."""
+    """Return the state with the time that the monotonic clock has added to the mark. After a restart, only the
+    stored mark is known."""
     if not _same_boot(reading, state.mark_boot, state.mark_monotonic):
         return started(state, reading)
     return _marked(state, reading, trusted_time(state, reading).mark)

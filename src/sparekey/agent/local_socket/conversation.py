@@ -37,8 +37,11 @@ ANSWER_TIMEOUT: Final = 120  # seconds after a challenge
 
 @dataclass(frozen=True)
 class Peer:
-    """The other end. Its `uid` decides what it may ask for. `person` (`platform.posix.person_behind`) decides how it
-    shares the limits of connections with others."""
+    """The other end.
+
+    Its `uid` decides the accounts that it may ask for. `person` (`platform.posix.person_behind`) decides how it shares
+    the limits of connections with others.
+    """
 
     uid: int
     person: int

@@ -60,7 +60,7 @@ def read_stacks(texts: Mapping[str, str], exempt_group: str) -> list[Stack]:
 
 
 def rules_of(service: str, texts: Mapping[str, str], kind: str = "auth", depth: int = 0) -> list[StackLine]:
-    """Return the lines of a service of one kind (authentication by default), with what it includes, in order."""
+    """Return the lines of a service of one kind (authentication by default), with included files, in order."""
     rules: list[StackLine] = []
     for line in _joined(texts.get(service, "")):
         words = line.split()

@@ -74,7 +74,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class _Candidates:
-    """The units whose passcodes look like the one that was typed, before time, blocks and waits are considered."""
+    """The units whose passcodes have the shape of the typed text. Time, blocks and waits are not considered yet."""
 
     reading: Reading
     emergency: Sequence[Try]

@@ -2,7 +2,7 @@
 
 - The failure is on disk before the first hash, and before the PIN lock is tried (S25). A success takes it back in the
   commit that erases.
-- The unit that opens must carry the key that the last contact named and the login that was asked for.
+- The unit that opens must carry the key that the last contact named, and the login of this sign-in.
 - Any error on the way is a refusal.
 """
 

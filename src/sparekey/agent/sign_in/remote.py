@@ -2,7 +2,7 @@
 
 - Strangers can try a login over the network. Which users have data on this device, which are blocked, and the
   help-desk text appear only at the computer itself and in the agent's log.
-- Every refusal by the device alone is the same sentence and leaves after the same time: its hashing does not show.
+- Every refusal by the device alone is the same sentence, sent after the same time, so that hashing does not show.
 - Reasons that are true of the device for every user (busy, not enrolled, no keys) are shown.
 """
 

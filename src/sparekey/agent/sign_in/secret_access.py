@@ -1,11 +1,11 @@
 """The access of one successful sign-in to kept secrets: it keeps and opens them for a while.
 
-- The offline key comes from the success and is never stored (`wrapped_secrets`): a program that reports "granted"
-  without it opens nothing (S22).
+- The offline key comes from the success and is never stored (`wrapped_secrets`). A program that only claims a success
+  opens nothing (S22).
 - Access is bound to the connection that was answered, and ends after five minutes: the other steps of a login take
   seconds, and a key that is forgotten cannot be stolen.
-- One success keeps at most one secret for each purpose: each of them changes the state and moves a TPM's counter for
-  good (S25b).
+- One success keeps at most one secret for each purpose: each of them changes the state and increments a TPM's counter
+  (S25b).
 - The purpose and the owner of a secret are checked each time: policy may have changed since (`secret_purposes`).
 - An opened secret is passed on at once and not kept here.
 """
@@ -90,7 +90,7 @@ class SecretAccess:
 def forget(device: ThisDevice, account: str, purpose: str) -> None:
     """Erase the secret kept under this purpose for an account of this computer.
 
-    Raises SecretRefused if there is none, so that a misspelt name is not taken for a secret that was erased.
+    Raises SecretRefused if there is none: otherwise a misspelt name would look like a success.
     """
     login, name = device.names.find_login(account) or "", kept_as(purpose, account)
     device.store.change(lambda state: _without_secret(state, login, name))

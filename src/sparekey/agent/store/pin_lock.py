@@ -2,7 +2,7 @@
 
 - There is one lock for each token and PIN. The `pin_salt` of a unit is new at every PIN change and names its lock. Days
   and events are locked. Emergency units never are: they must open while the TPM accepts no PIN (S34).
-- Locking needs the public half only, so that contacts and erasing by age go on without the user.
+- Locking needs the public half only, so that contacts and erasing by age work without the user.
 - The lock of an earlier PIN is removed with the last unit of that PIN: the old days open until the new ones are here.
 
 These are functions of the state alone. `sign_in.lock_changes` is where a sign-in meets the TPM.

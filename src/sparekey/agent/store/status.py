@@ -57,8 +57,8 @@ def summary_of(device: ThisDevice) -> str:
 
 
 def _of_the_computer(device: ThisDevice) -> dict[str, Any]:
-    """Return the part for root only: it names other accounts and shows the attempts of others, and the TPM is asked for
-    it."""
+    """Return the part for root only: it names other accounts, shows their attempts, and asks the
+    TPM."""
     protection = describe_protection(device.store.keys, days_locked=any_locked(device.state))
     return {
         "events_waiting": len(device.state.events),

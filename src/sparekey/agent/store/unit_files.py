@@ -1,7 +1,7 @@
 """The file of each unit: sealed pieces, written once, and rewritten without the records that must go.
 
 - The header part of a unit, and its records in pieces of at most an hour, are each AES-256-GCM under a random key of
-  their own. The keys are in the state only: a file that did not come by a contact opens nothing.
+  their own. The keys are in the state only: a file from another source opens nothing.
 - A rewrite gives new keys to the pieces that it opens. A piece behind a closed PIN lock is copied unchanged.
 """
 

@@ -342,7 +342,7 @@ class OpenTpm:
         return int.from_bytes(bytes(self._esys.nv_read(index, 8, session1=self._session())), "big")
 
     def increment(self, counter: Counter) -> None:
-        """Increment the counter, at once and for good."""
+        """Increment the counter. This takes effect at once and cannot be undone."""
         self._increment(self._index_of(counter))
 
     def remove_counter(self, counter: Counter) -> None:

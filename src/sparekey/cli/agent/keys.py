@@ -2,7 +2,7 @@
 
 - A key goes to standard output and nowhere else, unchanged (with --json in hex, in the answer). Messages go to standard
   error. A key is never written to a terminal.
-- A passcode works once, so it is asked for only after everything that can be checked without it.
+- A passcode works once. So the command asks for it only after all checks that need no passcode.
 """
 
 import argparse

@@ -26,7 +26,7 @@ def at(rfc3339: str) -> str:
 
 
 class OutputClosed(Exception):
-    """The reader of standard output has gone (`| head`)."""
+    """The reader of standard output has closed it (`| head`)."""
 
 
 class Output:

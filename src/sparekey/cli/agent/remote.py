@@ -75,8 +75,8 @@ def find_daemon(path: Path, patience: float = CONNECT_PATIENCE) -> Daemon | None
 
 
 def answer_of(reply: Frame) -> LoginAnswer:
-    """Return the answer in a frame. Raises ValueError for anything unexpected, so that it is never taken for a
-    grant."""
+    """Return the answer in a frame. Raises ValueError for anything unexpected, so that it never counts as
+    a grant."""
     if reply.kind is not FrameKind.ANSWER:
         raise ValueError("the agent gave no answer to the sign-in")
     return LoginAnswer(

@@ -91,7 +91,7 @@ def _add_reading(kind: PolicyKind, group: typer.Typer, columns: tuple[str, ...])
 
     @command(group, "fields", f"policy {kind} fields")
     def fields_of_a_policy(ctx: typer.Context) -> None:
-        """List the fields with what is allowed, the default and the meaning."""
+        """List the fields, with allowed values, default and meaning."""
         rows = [
             {
                 "field": name,

@@ -1,4 +1,4 @@
-"""`sparekey admin`: links that let in the first administrator, or one who has lost all other ways to sign in."""
+"""`sparekey admin`: sign-in links for the first administrator, or for one who has lost all other ways to sign in."""
 
 import os
 from typing import Annotated
