@@ -381,7 +381,7 @@ def a_device(
 
 
 def an_invited_device(server: Instance, name: str = "laptop", **wish: object) -> EnrolmentRequest:
-    """What a device sends that was invited under this name, with these members changed."""
+    """Return the enrolment request of a device invited under this name, with these members changed."""
     code = invite(server, ROOT, name, now=NOW)
     return replace(an_enrolment(code.secret, ec.generate_private_key(ec.SECP256R1())), **wish)  # type: ignore[arg-type] # members
 

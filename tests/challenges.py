@@ -46,7 +46,7 @@ def asked(verdict: SignInResult, ask: ChallengeKind | None = None) -> Asked:
 
 
 def make_suspicious(instance: Instance, user: User, failures: int = 3, now: int = NOW) -> None:
-    """So many wrong passcodes: the next tokencode is asked for."""
+    """Count this many failures, so that the next tokencode is required."""
     with instance.database.write() as connection:
         connection.execute(
             update(tables.account)

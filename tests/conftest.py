@@ -1,4 +1,4 @@
-"""Fixtures that every test directory may use: real databases, full counts; and what `make faults` checks.
+"""Fixtures that every test directory may use: real databases, full counts; and the check for `make faults`.
 
 Rules: a fixture that starts a process is used only by tests marked `services`; a database is never shared by two tests.
 """
@@ -49,7 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` selects by the marks that are set here
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Marks what needs PostgreSQL or a TPM, and splits counted tests: small counts here, full ones under `--full`."""
+    """Mark tests that need PostgreSQL or a TPM. Split counted tests: small counts here, full ones under `--full`."""
     full = config.getoption("--full")
     for item in items:
         if {"postgresql_server", "swtpm"} & set(getattr(item, "fixturenames", ())):
@@ -64,7 +64,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 class _Order:
-    """A plugin of its own: a module has one hook of a name."""
+    """A separate plugin, because a module can have only one hook of each name."""
 
     @pytest.hookimpl(trylast=True)  # after they were shuffled, and chosen by `-m`
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -1,6 +1,6 @@
 """A real SMTP server on loopback that keeps what it takes, and a fake of the port beside it.
 
-Rules: it is stopped by who started it; its certificate is of a CA that was made for this test.
+Rules: the code that starts it stops it; its certificate comes from a CA of this test.
 """
 
 import smtplib
@@ -62,7 +62,7 @@ class MailWorld(Protocol):
         ...
 
     def answer(self, recipient: str, reply: str) -> None:
-        """From now on this recipient is answered so; empty: accepted."""
+        """Answer this for the recipient from now on; empty: accept."""
 
     def stop(self) -> None:
         """Stop answering."""

@@ -1,4 +1,4 @@
-"""Fakes of the server's ports that live in memory; the contract tests hold them to what the real ones do."""
+"""Fakes of the server's ports in memory. The contract tests compare them with the real ones."""
 
 import secrets
 
@@ -11,7 +11,7 @@ from sparekey.core.audit_log.checkpoint import Checkpoint
 
 
 class MemoryKeystore:
-    """A `Keystore` with keys of its own, gone with it."""
+    """A `Keystore` with its own keys in memory."""
 
     def __init__(self) -> None:
         self._master = AESGCM(secrets.token_bytes(32))

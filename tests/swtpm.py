@@ -1,4 +1,4 @@
-"""A TPM in software (swtpm) for one test: a socket of its own, and what happens to real ones.
+"""A TPM in software (swtpm) for one test, with its own socket and the mishaps of real ones.
 
 It has no resource manager and takes one connection at a time, as the worst of real devices.
 """
@@ -134,7 +134,7 @@ class Swtpm:
         raise AssertionError("no lockout")
 
     def tool(self, *line: str) -> str:
-        """One of the tpm2-tools; what it prints."""
+        """Run one of the tpm2-tools and return its output."""
         environment = os.environ | {"TPM2TOOLS_TCTI": self.tcti}
         return subprocess.run(
             line, check=True, capture_output=True, text=True, timeout=PATIENCE, env=environment
@@ -142,6 +142,6 @@ class Swtpm:
 
 
 def _listens(path: Path) -> bool:
-    """A socket that is there may not listen yet."""
+    """Return True if the socket listens: it may exist before that."""
     with socket.socket(socket.AF_UNIX) as probe:
         return probe.connect_ex(str(path)) == 0

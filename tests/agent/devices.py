@@ -58,7 +58,7 @@ class World:
         self.pass_time(self.alice.token.interval)
 
     def passcode(self, steps: int = 0, *, pin: str | None = None, user: SimulatedUser | None = None) -> str:
-        """PIN and the code that the token shows now, or so many intervals later."""
+        """Return PIN and tokencode, of now or of some intervals later."""
         user = user or self.alice
         code = user.token.code(user.token.step(self.server.now) + steps)
         return (user.pin if pin is None else pin) + code
@@ -110,7 +110,7 @@ def a_world(
 def an_offline_world(
     directory: Path, *, files: Files | None = None, pin: str = "2468", keys: StoreKeys | None = None
 ) -> World:
-    """Alice has offline data, and the network is gone."""
+    """Return a device with Alice's offline data, without a network."""
     world = a_world(directory, files=files, pin=pin, keys=keys).signed_in_online()
     world.go_offline()
     return world

@@ -68,7 +68,7 @@ class RecordingFiles(PosixFiles):
 
 
 def rebuild(log: list[Operation], source: Path, target: Path, *, names_survive: bool) -> None:
-    """Writes to `target` what a power cut right after `log` leaves of `source`."""
+    """Write to `target` what a power cut right after `log` leaves of `source`."""
     directories = {source: _Directory(), source / "units": _Directory()}
     for operation in log:
         _apply(operation, directories)

@@ -1,4 +1,4 @@
-"""The simulated server behind real HTTPS on loopback, with a CA of its own: what `ServerClient` meets."""
+"""The simulated server behind real HTTPS on loopback with its own CA, for `ServerClient`."""
 
 import contextlib
 import datetime

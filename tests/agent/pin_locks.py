@@ -25,7 +25,7 @@ LOCKING = replace(POLICY, pin_lock=True)
 
 @dataclass
 class MemoryPinLocks:
-    """`ports.PinLocks`: takes so many wrong authorisations in a row, then none until it has forgotten one."""
+    """`ports.PinLocks` that takes a number of wrong authorisations in a row, then none until it has forgotten one."""
 
     most_tries: int = 32
     settable: bool = True
@@ -71,7 +71,7 @@ class MemoryPinLocks:
         self.failed = max(self.failed - 1, 0)
 
     def clear(self) -> None:
-        """The owner has cleared it: what it sealed opens no more."""
+        """Clear it like an owner: nothing sealed before opens again."""
         self._root = secrets.token_bytes(32)
         self.failed = 0
 
@@ -96,7 +96,7 @@ def a_locking_world(
 def a_locked_world(
     directory: Path, locks: PinLocks | None = None, *, token: SimulatedToken | None = None, files: Files | None = None
 ) -> World:
-    """She has signed in offline after that: her days are locked. The network is gone."""
+    """Return a world in which Alice has signed in offline after that: her days are locked. The network is cut."""
     world = a_locking_world(directory, locks, token=token, files=files)
     world.go_offline()
     answer = world.login(world.passcode()).answer

@@ -1,4 +1,4 @@
-"""Devices whose disk is recorded, and with it what their TPM's counter shows: started again after a cut anywhere."""
+"""Devices with a recorded disk and TPM counter, restarted after a power cut at any point."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -20,7 +20,7 @@ COMMIT = "increment"
 
 
 class RecordedTpmKeys(TpmKeys):
-    """Marks each commit among the disk's operations, and keeps what the TPM holds from then on."""
+    """Keys that mark each commit among the disk's operations, and keep the TPM's state after it."""
 
     def record(self, files: RecordingFiles, tpm: Swtpm, kept: Path) -> None:
         self._files, self._simulated, self._kept = files, tpm, kept

@@ -1,4 +1,4 @@
-"""Changes of administration at the same moment: what must hold afterwards holds, on both databases."""
+"""Simultaneous changes of administration: the invariants hold afterwards, on both databases."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

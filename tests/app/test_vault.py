@@ -1,4 +1,4 @@
-"""Envelope encryption: what opens where, and that nothing of it lies in the database in the clear."""
+"""Envelope encryption: contexts that open a secret, and no plain text in the database."""
 
 import itertools
 from pathlib import Path
@@ -35,7 +35,7 @@ def vault(memory_database: Database, keystore: MemoryKeystore) -> Vault:
 
 
 def a_vault(keystore: MemoryKeystore, *versions: int) -> Vault:
-    """A vault with data keys of its own, without a database."""
+    """Return a vault with its own data keys, without a database."""
     return Vault(keystore, {v: keystore.wrap(bytes([v]) * 32, _context(v)) for v in versions})
 
 

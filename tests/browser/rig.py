@@ -65,7 +65,7 @@ class Site:
         return user
 
     def filled_device(self, user: User, name: str) -> Device:
-        """A device that holds what it can have for the user."""
+        """Create a device that holds all possible units of the user."""
         device = a_device(self.instance, name, now=clock_now())
         now = clock_now()
         device.sign_in(user, now, Secret(self.passcode(user)))

@@ -24,12 +24,12 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Furnished]:
 
 
 def addresses(place: Furnished, pages: Pages) -> list[str]:
-    """Of all that a browser shows by its address."""
+    """Return the addresses of all pages that a browser can open directly."""
     return [place.address(page) for page in pages.pages if page.is_looked_at]
 
 
 def sign_in_everywhere(visit: Visitor, place: Furnished) -> None:
-    """To the console as who may see everything, to self-service as Alice."""
+    """Sign in at the console as an administrator who sees everything, or at self-service as Alice."""
     visit.sign_in(place.admin)
     visit.sign_in(place.with_another, SELF_SERVICE.home)
 
@@ -74,7 +74,7 @@ PAYLOADS = (
 
 
 def test_s61_stored_text_is_never_run(tmp_path: Path, browser: Browser, count: Count) -> None:
-    """A payload in every field that takes one, looked at on every page; every list holds all of them."""
+    """Put a payload into every field that takes one, and read every page; every list holds all of them."""
     with a_site(tmp_path) as site:
         named = [
             Names(

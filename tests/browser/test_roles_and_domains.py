@@ -1,4 +1,4 @@
-"""Security domains, roles and API clients in a real browser: the tree changes, and with it who sees what."""
+"""Security domains, roles and API clients in a real browser: a changed tree changes the visible objects."""
 
 import itertools
 import re

@@ -54,7 +54,7 @@ def row_of_device(page: Page) -> Locator:
 
 
 def tab_to(page: Page, name: str) -> None:
-    """By keyboard to what is called so."""
+    """Move the focus by keyboard to the element with this name."""
     for _ in range(MOST_TABS):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.innerText || document.activeElement.ariaLabel || ''").strip() == name:

@@ -1,4 +1,4 @@
-"""Journeys through Authentication > Tokens in a real browser: who has a token, its PIN, its key, files of tokens."""
+"""Journeys through Authentication > Tokens in a real browser: owners, PINs, keys and files of tokens."""
 
 import base64
 import re
@@ -29,7 +29,7 @@ def admin(site: Site, request: pytest.FixtureRequest) -> User:
 
 
 def age_second_factors(site: Site) -> None:
-    """As if everybody had signed in eleven minutes ago."""
+    """Make the second factor of all sessions eleven minutes old."""
     column = tables.admin_session.c.second_factor_at
     with site.instance.database.write() as connection:
         connection.execute(update(tables.admin_session).values({column: column - 660}))

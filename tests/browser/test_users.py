@@ -1,4 +1,4 @@
-"""Journeys through Identity > Users in a real browser: found, looked at, unlocked, disabled, edited, imported."""
+"""Journeys through Identity > Users in a real browser: search, view, unlock, disable, edit, import."""
 
 import itertools
 import re

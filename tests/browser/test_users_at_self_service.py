@@ -1,4 +1,4 @@
-"""Users at the self-service console, in a real browser: what they see, a new PIN, what is lost or stolen."""
+"""Users at the self-service console, in a real browser: their pages, a new PIN, lost tokens and stolen devices."""
 
 import pytest
 from playwright.sync_api import Page, expect

@@ -84,7 +84,7 @@ def _over_https(directory: Path) -> Iterator[EnrolledSide]:
 
 
 def _real(directory: Path) -> Iterator[EnrolledSide]:
-    """`sparekey serve` in a process of its own, on SQLite, over TLS by its own CA."""
+    """Yield the side of `sparekey serve` in its own process, on SQLite, over TLS by its own CA."""
     with Stage(directory, lambda _: None) as stage:
         create_server(stage.server_data, NewServer(Secret("")), ROOT, clock.now())
         instance = open_instance(stage.server_data, read_settings(stage.server_data, {}))

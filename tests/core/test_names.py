@@ -1,4 +1,4 @@
-"""Names: what people may call users, tokens and the rest."""
+"""Names: valid names of users, tokens and other objects."""
 
 import pytest
 

@@ -57,7 +57,7 @@ def missing_paths(name: Path) -> Iterator[str]:
 
 
 def make_targets_in(text: str) -> list[str]:
-    """The targets named in code spans and fenced blocks; the prose may `make` what it likes."""
+    """Return the targets named in code spans and fenced blocks; prose may use the word `make` freely."""
     in_spans = re.findall(r"`make ([a-z]+)", FENCE.sub("", text))
     in_blocks = [re.findall(r"^(?:\$ )?make ([a-z]+)", fence, re.MULTILINE) for fence in FENCE.findall(text)]
     return [*in_spans, *(target for block in in_blocks for target in block)]

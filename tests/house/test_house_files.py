@@ -1,4 +1,5 @@
-"""House rules of all files: the lock covers what is asked for and holds no address; no address or path of a machine."""
+"""House rules of all files: the lock covers all requirements and holds no address; no file has an address or path of a
+machine."""
 
 import re
 import tomllib

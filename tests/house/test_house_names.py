@@ -1,4 +1,4 @@
-"""House rule of names: what stands in backticks in a docstring, a comment or a tour is a name that the code has."""
+"""House rule of names: every name in backticks in a docstring, a comment or a tour exists in the code."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""House rule of operations: what a command does on the server can be done over REST, too, and be described."""
+"""House rule of operations: every use case of the server's commands is available and described over REST."""
 
 import ast
 import importlib

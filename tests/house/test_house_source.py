@@ -41,7 +41,7 @@ def test_only_the_commands_print() -> None:
 
 
 def test_the_layers_are_kept() -> None:
-    """In a process of its own: the linter switches off the loggers of the one that it runs in."""
+    """Run in a separate process, because the linter switches off the loggers of its process."""
     program = Path(sys.executable).with_name("lint-imports")
     line: list[str | Path] = [program, "--config", ROOT / "pyproject.toml", "--no-cache", "--no-logo"]
     done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)

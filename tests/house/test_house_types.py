@@ -1,4 +1,4 @@
-"""House rules of rows: storage returns types, and says where a value has none."""
+"""House rules of rows: storage returns types, and explains untyped values."""
 
 import re
 from pathlib import Path

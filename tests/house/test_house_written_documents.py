@@ -1,4 +1,4 @@
-"""House rule: what is written from the source is what the source says now."""
+"""House rule: documents generated from the source are up to date."""
 
 from pathlib import Path
 

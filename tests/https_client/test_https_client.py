@@ -1,4 +1,4 @@
-"""The client that agent and commands share: limits, repeats, and what it says without an answer."""
+"""The client that agent and commands share: limits, repeats, and errors without an answer."""
 
 import socket
 import threading

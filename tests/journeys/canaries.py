@@ -9,7 +9,7 @@ _SHORTEST = 6  # bytes of an encoded form: a shorter one would be found by chanc
 
 
 def forms_of(secret: bytes) -> dict[str, bytes]:
-    """The secret raw, in hex, base32 and base64 (wherever in a longer text it stands), and as JSON shows it."""
+    """Return the secret raw, in hex, base32 and base64 (at any offset in a longer text), and as JSON shows it."""
     forms = {
         "raw": secret,
         "hex": secret.hex().encode(),

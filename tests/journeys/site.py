@@ -64,7 +64,7 @@ class Site:
             stage.time.advance(30)
 
     def passcode(self, *, ago: int = 0) -> str:
-        """Alice's PIN and what her token shows, or showed `ago` seconds ago."""
+        """Return Alice's PIN and the code that her token shows, or showed `ago` seconds ago."""
         return self.alice.typed(self.now - ago).reveal()
 
     def wrong_passcode(self) -> str:

@@ -1,4 +1,4 @@
-"""The search for canaries finds what it should: a search that is blind would prove nothing."""
+"""The search for canaries finds known ones: a blind search would prove nothing."""
 
 import base64
 import json

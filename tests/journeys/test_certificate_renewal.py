@@ -1,4 +1,4 @@
-"""A certificate with less than a third left is renewed while the server goes on answering, and devices go on."""
+"""A certificate with less than a third of its lifetime left is renewed without a pause, for callers and devices."""
 
 import http.client
 import os

@@ -1,4 +1,4 @@
-"""Journey: roles and scopes. Root sets the company up by commands; then each operator does what theirs is, no more."""
+"""Journey: roles and scopes. Root sets the company up by commands; then each operator does their own work only."""
 
 import os
 from collections.abc import Iterator

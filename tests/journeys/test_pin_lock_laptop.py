@@ -46,7 +46,7 @@ def test_s34_a_laptop_with_a_pin_lock_opens_days_with_the_pin(tmp_path: Path, sw
 
 
 def changed_elsewhere(site: Site, tpm: Swtpm) -> None:
-    """The new PIN opens what comes after it; no try of the TPM goes on the lock of the old one."""
+    """The new PIN opens later data, and no try of the TPM is spent on the lock of the old one."""
     before = wrong_pins(tpm)
     set_pin(site.instance, ROOT, site.alice.serial, Secret(NEW_PIN), now=site.now)
     site.cable.plug()

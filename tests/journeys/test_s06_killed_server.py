@@ -32,7 +32,7 @@ VARIABLES = {"SPAREKEY_TLS": "off", "SPAREKEY_REFUSAL_FLOOR_MS": "20", "SPAREKEY
 
 @dataclass
 class Interfaces:
-    """One server process, and who asks at it."""
+    """One server process, and its callers."""
 
     stage: Stage
     instance: Instance
@@ -52,7 +52,7 @@ class Interfaces:
         ]
 
     async def ask(self, passcodes: list[str]) -> list[Reply | None]:
-        """All at once, each on a line of its own."""
+        """Ask all at once, each on its own connection."""
         lines = [Line(self.server.port) for _ in passcodes]
         replies = await ask_all(lines, self.by_both(passcodes))
         for line in lines:

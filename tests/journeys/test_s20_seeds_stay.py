@@ -29,7 +29,7 @@ OTHER_PIN = "uB9mRt2e"
 
 @dataclass
 class Search:
-    """Looks for what must not be there, and notes everything that is."""
+    """A search for secrets that notes every place where it finds one."""
 
     site: Site
     seeds: dict[str, bytes]
@@ -85,7 +85,7 @@ def seeds_of(*users: User) -> dict[str, bytes]:
 
 
 def pins_of(site: Site, *users: User) -> dict[str, bytes]:
-    """PINs, and P, which the device computes from what is typed and may not keep."""
+    """Add the PINs, and P, which the device computes from a typed passcode and may not keep."""
     canaries = {f"PIN of {user.login}": user.pin.encode() for user in users}
     with site.instance.database.read() as connection:
         for user in users:

@@ -26,7 +26,7 @@ CHOSEN = "97531864"
 
 @dataclass
 class Laptop:
-    """The device with a container on it; what it runs finds an agent of this store and an askpass that types."""
+    """A device with a container. Its programs find an agent of this store and an askpass that types."""
 
     site: Site
     directory: Path

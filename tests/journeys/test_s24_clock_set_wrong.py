@@ -51,7 +51,7 @@ def test_s32_ten_years_ahead_and_corrected_nothing_is_lost(tmp_path: Path) -> No
 
 @contextmanager
 def a_filled_site(directory: Path) -> Iterator[Site]:
-    """The device has a clock of its own, which shows the server's time at first; it was online once, and is offline."""
+    """Yield a device with its own clock, which shows the server's time at first. It was online once, and is offline."""
     with Stage(directory, print) as device:
         device.time = FakeTime(directory, clock_only=True)
         server_directory = directory / "beside"
@@ -65,7 +65,7 @@ def a_filled_site(directory: Path) -> Iterator[Site]:
 
 
 def reboot(site: Site) -> None:
-    """The kernel names another boot to every command from now on; the clocks of the last one are not carried on."""
+    """Give every command another boot id from now on, without the clocks of the last boot."""
     boot = site.device.directory / "boot"
     boot.write_text("00000000-1111-4222-8333-444444444444\n")
     script = f'mount --bind "$0" {BOOT_ID} && exec "$@"'

@@ -32,7 +32,7 @@ SHOWING = ("emergency show", "emergency passcode show", "client add", "device in
 
 @dataclass
 class Run:
-    """One site, what is secret there, and what was answered to whom."""
+    """One site, its secrets, and the recipients of its answers."""
 
     site: Site
     canaries: dict[str, bytes] = field(default_factory=dict, repr=False)
@@ -106,7 +106,7 @@ def with_everything_secret(run: Run) -> None:
 
 
 def guesses_and_slips(run: Run) -> None:
-    """Wrong codes, and what people type into the wrong field."""
+    """Type wrong codes, and texts that people type into the wrong field."""
     site, tokencode = run.site, run.canaries["emergency tokencode"].decode()
     site.login(site.wrong_passcode(), "denied")
     site.login(PIN, "denied")
@@ -223,7 +223,7 @@ def store_seed(site: Site, sealed: bytes) -> None:
 
 
 def found_in_what_was_said(run: Run) -> dict[str, set[str]]:
-    """Replies, and what commands said; what an operator asked to be shown is no finding on that standard output."""
+    """Search replies and outputs of commands. A code that an operator asked for may be on that standard output."""
     findings = {}
     for number, reply in enumerate(run.replies):
         findings[f"reply {number}"] = found_in(reply, run.canaries)

@@ -1,4 +1,4 @@
-"""The whole story as the issue tells it: separate processes, oathtool's tokencodes, a moved clock, both databases."""
+"""The whole story of the issue: separate processes, oathtool's tokencodes, a moved clock, both databases."""
 
 from pathlib import Path
 

@@ -1,4 +1,5 @@
-"""Two operators at their own computers: one asks for a passcode, the other approves; and who shows many is stopped."""
+"""Two operators at their own computers: one requests a passcode, the other approves; and an operator over the limit is
+stopped."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.services
 
 @dataclass
 class Operators:
-    """A running server, and who works with it from elsewhere."""
+    """A running server, and operators at other computers."""
 
     served: Serving
 
@@ -41,7 +42,8 @@ class Operators:
 
 @pytest.fixture
 def operators(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Operators]:
-    """Helen of the help desk and Dora, who is responsible for the domain; Alice's laptop holds her passcode."""
+    """Create Helen of the help desk, Dora, who is responsible for the domain, and Alice with a laptop that holds her
+    passcode."""
     for name in ("SPAREKEY_DATA", "SPAREKEY_SERVER", "SPAREKEY_AS", "SPAREKEY_SERVER_CA"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))

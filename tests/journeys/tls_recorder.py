@@ -1,4 +1,4 @@
-"""A relay between device and server that ends TLS on both sides and writes down what goes through.
+"""A relay between device and server that ends TLS on both sides and records all traffic.
 
 It has the server's own certificate and key: the test owns the data directory. To the device it is the server.
 """
@@ -16,7 +16,7 @@ _CHUNK = 65_536
 
 
 class TlsRecorder:
-    """Listens on a port of its own while it is entered."""
+    """A relay on its own port while the context is entered."""
 
     def __init__(self, certificate: Path, server_port: int) -> None:
         """`certificate`: the file with the server's certificate and key."""

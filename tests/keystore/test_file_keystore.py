@@ -1,4 +1,4 @@
-"""The key directory: who may read it, what is refused, and that keys are never made over others."""
+"""The key directory: its permissions, its refusals, and no keys over existing ones."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""An agent that answers what a test tells it to, however wrong: a real listener, with the answers written down."""
+"""An agent with the answers of a test, right or wrong: a real listener with prepared answers."""
 
 import contextlib
 import shutil

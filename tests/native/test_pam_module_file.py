@@ -1,4 +1,4 @@
-"""The file pam_sparekey.so: what it shows, what it needs, how it was linked; and its man page."""
+"""The file pam_sparekey.so: its exports, its dependencies, its hardening; and its man page."""
 
 import re
 import subprocess

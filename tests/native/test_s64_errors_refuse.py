@@ -168,7 +168,7 @@ NO_MEMORY = [(first, last) for first in range(1, ALLOCATIONS + 1) for last in (f
 
 @every_control
 def test_s64_without_memory_only_users_granted_by_the_agent_get_in(pam_directory: PamDirectory, control: str) -> None:
-    """Whichever of the allocations fails, alone or with all that follow."""
+    """Each allocation may fail, alone or with all later ones."""
     with fake_agent(*[granted()] * len(NO_MEMORY)) as agent:
         assert is_refused(pam_directory, control, f"socket={agent.path}", "2468123456\n", no_memory=NO_MEMORY[1])
         for which in NO_MEMORY:

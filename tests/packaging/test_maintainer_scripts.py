@@ -15,7 +15,8 @@ pytestmark = pytest.mark.services
 
 
 def run(script: str, how: str, root: Path, **answers: str) -> tuple[int, str, list[str]]:
-    """Exit status, what it said, and what it called of `answers`, which print what is given."""
+    """Run the script; return exit status, output, and the calls of the commands in `answers`, which print the given
+    text."""
     programs, called = root / "programs", root / "called"
     programs.mkdir()
     called.touch()

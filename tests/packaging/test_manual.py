@@ -1,4 +1,4 @@
-"""Manual pages and completions say what the parsers take, in a form that the real readers and shells accept."""
+"""Manual pages and completions agree with the parsers, in a form that the real readers and shells accept."""
 
 import os
 import subprocess

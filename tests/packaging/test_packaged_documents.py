@@ -1,4 +1,4 @@
-"""The documents in the packages: no link of theirs leads to what is not there."""
+"""The documents in the packages: no dead links."""
 
 import re
 from pathlib import Path

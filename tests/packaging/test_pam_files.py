@@ -1,4 +1,4 @@
-"""The PAM profiles and examples that come with the agent, and what the administrator's document says of them."""
+"""The PAM profiles and examples of the agent, and their description in the administrator's document."""
 
 import re
 

@@ -18,7 +18,7 @@ MOST_EXPOSED = 25  # of 100, by systemd's own measure
 
 
 def with_a_program(unit: Path, directory: Path) -> Path:
-    """The unit as on a computer that has the package: its program is there, and its manual."""
+    """Return the unit as on a computer with the package: its program and its manual exist."""
     text = re.sub(r"/usr/bin/sparekey(-agent)?", "/bin/true", unit.read_text(encoding="utf-8"))
     lines = [line for line in text.splitlines() if not line.startswith("Documentation=")]
     there = directory / unit.name

@@ -1,4 +1,4 @@
-"""All that changes an account's rows at once: no two transactions wait for one another (the order of locks)."""
+"""All use cases that change an account's rows, at once: no deadlock between transactions (the order of locks)."""
 
 import itertools
 import threading
@@ -45,7 +45,7 @@ ENDS = Terms(7, IfAvailable.END)  # a sign-in with the token ends the access
 
 @pytest.fixture
 def busy(database: Database) -> tuple[Instance, list[User], list[Device]]:
-    """Three users who share two devices, in opposite orders."""
+    """Create three users who share two devices, in opposite orders."""
     server = an_instance(database, policy=PIN_LESS)
     users, devices = [a_user(server) for _ in range(3)], [a_device(server) for _ in range(2)]
     for number, device in enumerate(devices):

@@ -39,7 +39,7 @@ Submit = Callable[[int], Outcome]
 
 @pytest.fixture
 def instances(database: Database, database_url: str) -> Iterator[tuple[Instance, Instance]]:
-    """Two instances on one database, each with connections of its own."""
+    """Yield two instances on one database, each with its own connections."""
     first = an_instance(database)
     second = replace(first, name="two", database=Database(open_engine(database_url)))
     yield first, second

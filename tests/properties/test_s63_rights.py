@@ -1,4 +1,4 @@
-"""S63: what an administrator may do is what a simple model says, over random trees, roles and grants."""
+"""S63: an administrator's rights agree with a simple model, over random trees, roles and grants."""
 
 import itertools
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True)
 class World:
-    """Domains by number, 0 the top one; each grant is (who, role, domain)."""
+    """Domains by number, 0 the top one; each grant is (user, role, domain)."""
 
     parents: list[int]  # of domain 1, 2, ...; the number of an earlier one
     moves: list[tuple[int, int]]

@@ -1,4 +1,4 @@
-"""Searches find what a plain reading of their rules finds, however few rows are few: every way through the indexes."""
+"""Searches agree with a plain reading of their rules, for any bound of "few": every way through the indexes."""
 
 import itertools
 from collections.abc import Iterator

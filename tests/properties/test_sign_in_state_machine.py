@@ -125,7 +125,7 @@ class SignIns(RuleBasedStateMachine):
 
     @rule(number=which, device=flags)
     def signs_in_as_one_does(self, number: int, device: bool) -> None:
-        """Waits for a fresh code, types it, and answers what is asked; calls the help desk first when locked out."""
+        """Wait for a fresh code, type it, and answer the challenges. Call the help desk first if locked out."""
         self.now += 31
         if self.model.locked(self.now):
             self.unlocks()

@@ -1,4 +1,4 @@
-"""Opening: which records are tried and in which order, several units at once, what is known before hashing."""
+"""Opening: the records tried and their order, several units at once, facts known before hashing."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
@@ -48,7 +48,7 @@ AT_NOON = Moment(NOON)
 
 
 class CountedRun:
-    """A map that counts what it is given."""
+    """A map that counts its items."""
 
     def __init__(self) -> None:
         self.items = 0
@@ -93,7 +93,7 @@ def test_candidates_are_known_before_hashing() -> None:
 
 
 def test_the_emergency_unit_given_first_is_tried_first() -> None:
-    """Digits that are both a passcode and an emergency code open whichever unit stands first."""
+    """Digits that are both a passcode and an emergency code open the unit that comes first."""
     code = "0000100002"
     emergency = received(a_unit(an_emergency_plan(), [(0, code)]))
     typed = PIN + code

@@ -1,4 +1,4 @@
-"""S21 at the bytes: what was altered is refused, at receipt and at opening; what was mistyped is refused."""
+"""S21 at the bytes: altered units are refused, at receipt and at opening; mistyped passcodes are refused."""
 
 import secrets
 from concurrent.futures import ThreadPoolExecutor

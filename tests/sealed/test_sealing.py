@@ -1,4 +1,4 @@
-"""Sealing: what is sealed opens, nothing is sealed that no device would accept, and chance is fresh each time."""
+"""Sealing: sealed units open, units that no device would accept are not sealed, and chance is fresh each time."""
 
 import dataclasses
 import threading

@@ -83,7 +83,7 @@ def an_emergency_plan(*, with_pin: bool = True, **members: Any) -> SealPlan:
 
 
 def a_unit(plan: SealPlan, codes: Sequence[tuple[int, str]] = TODAY, count: int | None = None) -> bytes:
-    """Sealed with random salt and peppers, at whatever level the plan says."""
+    """Return a unit sealed with random salt and peppers, at the plan's level."""
     codes = codes[:count]
     peppers = [secrets.randbits(plan.level.pepper_bits) for _ in codes]
     limits = CHEAP_LIMITS if plan.level == CHEAP else LIMITS

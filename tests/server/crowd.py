@@ -1,4 +1,4 @@
-"""More of everything than a page shows at once, so that what a page costs does not depend on how much there is.
+"""More objects of each kind than a page shows at once, so that a page's costs do not depend on their number.
 
 Rules: all of it lies in the domain Sales or is seen from there; Alice has several tokens, is on many devices and in
 much of the audit log.
@@ -36,7 +36,7 @@ SOME: Final = 12  # of what one user or one device has
 
 
 def gather(instance: Instance, alice: User) -> None:
-    """Everybody and everything comes."""
+    """Add all objects."""
     _domains_and_policies(instance)
     people = [_somebody(instance, number) for number in range(MANY)]
     _rights(instance, people)

@@ -1,4 +1,4 @@
-"""Every way into the server, in this process: a program with a key, devices that sign what they ask, administrators."""
+"""Every interface of the server, in this process: a program with a key, devices that sign, administrators."""
 
 import asyncio
 import html

@@ -86,7 +86,7 @@ class World:
 
 @dataclass(frozen=True)
 class Original:
-    """A world's database, from which every test begins: what is sealed for the laptop is sealed once."""
+    """A world's database, from which every test begins, so that the laptop's units are sealed only once."""
 
     content: bytes
     instance: Instance
@@ -116,7 +116,7 @@ def an_original(database: Database, more: Callable[[Instance, User], None] = lam
 
 @contextmanager
 def a_world(original: Original) -> Iterator[World]:
-    """A copy of its own."""
+    """Return a separate copy."""
     database = Database(open_engine("sqlite://"))
     raw = database.engine.raw_connection()
     raw.driver_connection.deserialize(original.content)  # type: ignore[union-attr] # of sqlite3
@@ -294,7 +294,7 @@ def _nothing(_: World) -> Members:
 
 
 def request_of(world: World, operation: Operation) -> dict[str, Any]:
-    """Members of a request that is right but for who asks; it prepares what the request is about."""
+    """Return members of a request that only the caller can make wrong, and prepare its objects."""
     own = REQUESTS.get(operation.name, _nothing)(world)
     named = _named(world)
     given = {member.name: named[member.name] for member in operation.members if member.needed and member.name in named}

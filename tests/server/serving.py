@@ -47,7 +47,7 @@ class Serving:
     def ask(
         self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> tuple[int, Any]:
-        """Status and JSON of one request over a connection of its own."""
+        """Return status and JSON of one request over a new connection."""
         connection = self.connect()
         try:
             connection.request(method, path, body or None, dict(headers or {}))

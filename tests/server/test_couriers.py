@@ -24,7 +24,7 @@ _PATIENCE = 20.0
 
 
 class Steps:
-    """Says one thing after the other, then that there is nothing to do."""
+    """A courier that reports the given results in turn, then that nothing is due."""
 
     def __init__(self, *said: CourierStep | Exception) -> None:
         self.said = list(said)

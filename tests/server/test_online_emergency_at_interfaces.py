@@ -1,4 +1,4 @@
-"""Online emergency access at the interfaces: what works says how, and what does not says nothing (S07)."""
+"""Online emergency access at the interfaces: a success names its method, a refusal nothing (S07)."""
 
 from collections.abc import Iterator
 

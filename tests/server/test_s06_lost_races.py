@@ -1,4 +1,4 @@
-"""S06: a lost race clears no count; what fails on the way does not tell a right guess from a wrong one."""
+"""S06: a lost race clears no count; an error on the way does not reveal whether a guess was right."""
 
 import threading
 from collections.abc import Iterator

@@ -36,10 +36,8 @@ def floored(memory_database: Database) -> Iterator[Interfaces]:
 
 
 def attempts(interfaces: Interfaces, *, administrators: bool = False) -> dict[str, tuple[str, str]]:
-    """Login and passcode for every reason of a refusal. The right ones are right but for that reason.
-
-    `administrators`: they are, but for the one who is out of scope.
-    """
+    """Return login and passcode for every reason of a refusal; all else about them is right. `administrators`: the
+    users hold roles, except the one out of scope."""
     instance = interfaces.instance
     user, disabled, locked, no_pin, elsewhere = (
         a_user(instance, pin=PIN, domain="Sales"),
@@ -79,7 +77,7 @@ def _set_locked(interfaces: Interfaces, user: User) -> None:
 
 
 def _unlock_all_but_the_locked(interfaces: Interfaces) -> None:
-    """The guesses of this test are not to lock anybody."""
+    """Clear the failures of all unlocked users, so that the guesses of this test lock none of them."""
     with interfaces.instance.database.write() as connection:
         connection.execute(update(tables.account).where(tables.account.c.locked_at.is_(None)).values(failures=0))
 
@@ -168,7 +166,7 @@ def test_s07_a_slow_refusal_leaves_at_the_next_multiple(floored: Interfaces) -> 
 
 
 def test_s07_the_administrators_interface_locks_no_user_out(interfaces: Interfaces) -> None:
-    """Anybody can ask there: who holds no role is refused, and no guess is judged or counted."""
+    """Every visitor can ask there. A user without a role is refused; no guess is judged or counted."""
     alice = a_user(interfaces.instance)
     for _ in range(9):
         assert run(interfaces.session(alice.login, alice.wrong(NOW).reveal())).json["result"] == "denied"

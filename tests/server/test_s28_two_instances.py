@@ -16,7 +16,7 @@ from tests.server.interfaces import Interfaces, interfaces_of, is_granted, run
 
 @pytest.fixture
 def instances(database: Database, database_url: str) -> Iterator[tuple[Interfaces, Interfaces]]:
-    """The interfaces of two instances, each with connections of its own to one database."""
+    """Yield the interfaces of two instances, each with its own connections to one database."""
     first = an_instance(database)
     other = Database(open_engine(database_url))
     with (

@@ -1,5 +1,5 @@
-"""S63 over every page of the console that is asked something: who is asked for elsewhere, and what, is answered as
-what is nowhere, to the letter."""
+"""S63 over every page of the console with a search or filter: objects out of scope are answered exactly like unknown
+ones."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""S65: what administrators send and are shown over REST is in no line of the log."""
+"""S65: no log line has the text that administrators send or read over REST."""
 
 import json
 import sqlite3

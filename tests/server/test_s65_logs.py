@@ -43,7 +43,7 @@ def test_s65_the_names_of_secrets_are_refused(name: str) -> None:
 
 
 def failure() -> pytest.ExceptionInfo[RuntimeError]:
-    """An error whose words hold a secret, as it was caught."""
+    """Return a caught error whose message holds a secret."""
     with pytest.raises(RuntimeError) as caught:
         raise RuntimeError(f"PIN {CANARY}")
     return caught

@@ -1,4 +1,4 @@
-"""S66: settings come from who runs the server, and an empty variable is no setting."""
+"""S66: settings come from the user who runs the server, and an empty variable is no setting."""
 
 import os
 import pwd

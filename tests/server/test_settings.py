@@ -1,4 +1,4 @@
-"""Settings: file, environment and command line, and what they become."""
+"""Settings: file, environment and command line, and the resulting values."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
-"""Text that no database keeps, or that is longer than it may be, in every field, query and path: refused in words.
+"""Text that no database can store, or that is too long, in every field, query and path: refused with a reason.
 
-On PostgreSQL, which is the stricter one: it has no NUL in a text, no half a character and no number beyond its type.
+On PostgreSQL, the stricter one: it takes no NUL in a text, no half character and no number beyond its type.
 """
 
 import inspect
@@ -50,7 +50,7 @@ every_site = pytest.mark.parametrize("site", [CONSOLE, SELF_SERVICE], ids=lambda
 
 @dataclass(frozen=True)
 class Strict:
-    """A world on PostgreSQL, and who asks there."""
+    """A world on PostgreSQL, and its callers."""
 
     world: World
     device: Device

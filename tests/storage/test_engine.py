@@ -1,4 +1,4 @@
-"""Opening the database: what is durable, what is private, and which addresses are refused."""
+"""Opening the database: durability, privacy, and refused addresses."""
 
 import stat
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Reading a file of tokens in a test: what came of it, by kind."""
+"""Reading a file of tokens in a test: the results by kind."""
 
 from sparekey.secret import Secret
 from sparekey.token_files import RefusedEntry, TokenEntry, read_token_file

@@ -1,4 +1,4 @@
-"""The example in docs/imports.md is read, and what it says of defaults is so."""
+"""The example in docs/imports.md is read, and its defaults are the documented ones."""
 
 import re
 

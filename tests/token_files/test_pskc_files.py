@@ -1,4 +1,5 @@
-"""PSKC (RFC 6030): files of python-pskc, of pskctool and of our own making; what a policy forbids is not imported."""
+"""PSKC (RFC 6030): files of python-pskc, of pskctool and of our own making. Tokens that a policy forbids are not
+imported."""
 
 import datetime
 import io

@@ -1,4 +1,4 @@
-"""S11: MACs before decryption, no entity is expanded, and a file is only so big; what is altered is refused."""
+"""S11: MACs before decryption, no expanded entities, limited file sizes; altered files are refused."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Long tests begin first, what belongs together stays together, and none is lost."""
+"""Long tests begin first, groups stay together, and no test is lost."""
 
 from pathlib import PurePath
 

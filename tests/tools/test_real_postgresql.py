@@ -1,4 +1,4 @@
-"""The PostgreSQL that the other tests rely on: real, durable, one database per test, and gone afterwards."""
+"""The PostgreSQL of the other tests: real, durable, one database per test, and removed afterwards."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The record of full counts: what is spared, what is run again, and what a result says of its code."""
+"""The record of full counts: skipped tests, repeated tests, and the code that a result is valid for."""
 
 import json
 from pathlib import Path

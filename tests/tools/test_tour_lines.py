@@ -1,4 +1,4 @@
-"""The tour's stops are counted by lines, each once, and a stop that is gone is an error."""
+"""The tour's stops are counted by lines, each once, and a missing stop is an error."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The vectors on disk are what the generator writes, and a second reader agrees with each of them."""
+"""The vectors on disk are the generator's, and a second reader agrees with each of them."""
 
 import ast
 import subprocess

@@ -1,4 +1,4 @@
-"""The frames of the local socket: what is written is read, and nothing else is."""
+"""The frames of the local socket: written frames are read back, and nothing else is read."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Values of use cases in JSON: what goes out comes back, what is not declared is refused, nothing else has a form."""
+"""Values of use cases in JSON: a round trip, refusal of undeclared fields and of other types."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence

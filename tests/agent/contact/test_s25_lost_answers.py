@@ -1,4 +1,4 @@
-"""S23, S25: a change that counts although its answer was lost. Whatever comes next goes by what the disk holds."""
+"""S23, S25: a change that counts although its answer was lost. The next step follows the state on disk."""
 
 import errno
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The daemon's background thread lives on, whatever the server says."""
+"""The daemon's background thread survives every answer of the server."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The HTTPS client: what is "not reached" and how, what is a no, and that nothing goes to a stranger."""
+"""The HTTPS client: "not reached" and its reasons, refusals, and no data for impostors."""
 
 import contextlib
 import socket

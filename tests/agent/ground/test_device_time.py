@@ -1,4 +1,4 @@
-"""Time on a device: what the server said, carried on; what the wall clock says, put right; the mark."""
+"""Time on a device: the server's time carried on, the wall clock with its offset, the mark."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""S22 at the daemon's socket: what a right passcode opens there, online and alone, and what nothing else does."""
+"""S22 at the daemon's socket: a right passcode opens secrets, online and alone; nothing else does."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The daemon's socket in one process: who may ask, what a success gives, what nonsense gets (S26)."""
+"""The daemon's socket in one process: callers' rights, the access of a success, malformed requests (S26)."""
 
 import contextlib
 import errno

@@ -1,4 +1,4 @@
-"""The configuration of this computer: what it may say, and how it says no."""
+"""The configuration of this computer: its options, and its errors."""
 
 from pathlib import Path
 

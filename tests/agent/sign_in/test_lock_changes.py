@@ -1,4 +1,4 @@
-"""The PIN lock over the life of a device: made, used, dropped, made again; and what happens where it does not open."""
+"""The PIN lock over the life of a device: made, used, dropped, made again; and failures to open it."""
 
 from dataclasses import replace
 from pathlib import Path

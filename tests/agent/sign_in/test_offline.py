@@ -1,4 +1,4 @@
-"""The offline sign-in as a whole: its answer, what it commits, and the trial of an emergency code."""
+"""The offline sign-in as a whole: its answer, its commits, and the trial of an emergency code."""
 
 from dataclasses import asdict, replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""S07 on a device: who comes over a network learns nothing of this device's users from a refusal."""
+"""S07 on a device: a refusal tells a remote caller nothing about this device's users."""
 
 import os
 from dataclasses import replace

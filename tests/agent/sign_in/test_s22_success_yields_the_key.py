@@ -1,4 +1,4 @@
-"""S22: what a success opens stays closed to everything but a right passcode; S31: it survives a change of keys."""
+"""S22: only a right passcode opens the secret of a success. S31: the secret survives a change of keys."""
 
 import re
 from dataclasses import replace

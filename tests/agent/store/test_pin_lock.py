@@ -1,4 +1,4 @@
-"""The PIN lock as functions of the state: what a lock covers, to what a locked key is bound, what can be erased."""
+"""The PIN lock as functions of the state: its coverage, the binding of locked keys, erasure."""
 
 from dataclasses import replace
 from typing import Any

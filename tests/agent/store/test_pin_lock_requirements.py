@@ -30,7 +30,7 @@ TEN_MINUTES = SimulatedToken("token-alice", interval=600)
 
 
 def records(world: World) -> set[int]:
-    """Numbers of the records whose bytes are on disk, locked or not."""
+    """Return the numbers of the records whose bytes are on disk, locked or not."""
     found = set()
     for day in days(world):
         for piece in day.pieces[1:]:
@@ -47,7 +47,7 @@ def piece_of(world: World, number: int) -> Piece:
 
 
 def counting(world: World) -> list[int]:
-    """The hashes of each search from now on, filled in as they happen."""
+    """Collect the hashes of each search from now on."""
     hashes: list[int] = []
 
     def run(function, items):  # type: ignore[no-untyped-def] # a map, as sealed.Run

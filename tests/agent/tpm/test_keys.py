@@ -1,4 +1,4 @@
-"""Keys in a TPM beyond the common contract: how they are chosen, what they say when they cannot be, PIN locks."""
+"""Keys in a TPM beyond the common contract: their choice, errors, PIN locks."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""PIN locks of a real TPM (swtpm): the same sign-ins, and what only a TPM does (S34)."""
+"""PIN locks of a real TPM (swtpm): the same sign-ins, and the TPM's own limits (S34)."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +21,7 @@ RESET = ("tpm2_dictionarylockout", "--clear-lockout")
 
 
 def a_tpm_world(directory: Path, tpm: Swtpm) -> World:
-    """Alice has offline data under a TPM; her days are locked, if they can be. The network is gone."""
+    """Return a world with a TPM: Alice's days are locked, if they can be, and the network is cut."""
     world = a_world(directory, keys=make_keys(directory, PosixFiles(), tpm.tcti).keys)
     world.alice.policy = LOCKING
     world.signed_in_online()
@@ -79,7 +79,7 @@ def test_s34_days_locked_by_a_tpm_open_with_the_pin_and_in_its_lockout_the_emerg
 
 
 def test_s34_a_resettable_count_is_not_called_a_lock(tmp_path: Path, swtpm: Swtpm) -> None:
-    """And with a password on the TPM's lockout it is one, and goes on working as it was set up before."""
+    """With a password on the TPM's lockout it is a lock, and keeps working as it was set up."""
     world = a_tpm_world(tmp_path / "store", swtpm)
     assert all_locked(world)
     assert told(world) == (Protection.TPM, "locked-resettable")
@@ -108,7 +108,7 @@ def test_s34_a_resettable_count_is_not_called_a_lock(tmp_path: Path, swtpm: Swtp
 
 
 def told(world: World) -> tuple[str, str]:
-    """The word that the server hears, and what the user's status says."""
+    """Return the protection as reported to the server, and the user's status."""
     contact_online(world)
     world.go_offline()
     assert status_of(world.device)["protection"]["word"] == world.server.protections[-1]

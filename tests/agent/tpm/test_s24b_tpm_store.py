@@ -30,7 +30,7 @@ PASSWORD = Secret(b"the cached password")
 
 
 def a_tpm_world(directory: Path, tpm: Swtpm, files: PosixFiles | None = None) -> World:
-    """Alice has offline data and a cached password under a TPM; the network is there."""
+    """Return a world with a TPM, Alice's offline data, a cached password, and the network."""
     files = files or PosixFiles()
     world = a_world(directory, files=files, keys=make_keys(directory, files, tpm.tcti).keys)
     world.alice.policy = replace(world.alice.policy, os_password=True)

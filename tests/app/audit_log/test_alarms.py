@@ -173,7 +173,7 @@ def test_a_wrong_address_does_not_stop_mail_to_other_administrators(server: Inst
 
 
 class LostCheckpoint:
-    """A store whose checkpoint the database does not know."""
+    """A store with a checkpoint that the database does not know."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.checkpoint: Checkpoint | None = checkpoint

@@ -1,4 +1,4 @@
-"""A device looked into: who has data there until when, which codes it holds, what happened there."""
+"""Contents of a device: users with data and expiry, held codes, recent activity."""
 
 import pytest
 

@@ -394,7 +394,7 @@ class _full_audit_log:  # noqa: N801 -- reads as a function
 
 
 def at_once(number: int, act: Callable[[], str]) -> list[str]:
-    """Run `act` so many times at once; return the results, "" for refusals."""
+    """Run `act` many times at once; return the results, "" for refusals."""
     start = threading.Barrier(number)
 
     def one(_: int) -> str:

@@ -1,4 +1,4 @@
-"""Offline emergency codes: which one to read out, when it is replaced, and every reason why there is none."""
+"""Offline emergency codes: the one to read out, its replacement, and every obstacle."""
 
 import json
 

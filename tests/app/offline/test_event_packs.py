@@ -1,4 +1,4 @@
-"""Event packs at the server: what a device is given, what it may keep, and what its use offline uses up here."""
+"""Event packs at the server: units for a device, units that it may keep, and counters used offline."""
 
 import pytest
 

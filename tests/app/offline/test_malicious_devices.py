@@ -1,4 +1,4 @@
-"""An enrolled device that lies: what it may cost others, and what it may make an operator see or do."""
+"""An enrolled device that lies: limits of its harm to others, and of its effects on operators."""
 
 from dataclasses import replace
 

@@ -84,7 +84,7 @@ def a_device(instance: Instance) -> devices.Device:
 
 
 def give_everything(instance: Instance) -> Given:
-    """Alice signs in on her laptop, which then fetches every unit and says that it has them."""
+    """Sign Alice in on her laptop, fetch every unit and acknowledge it."""
     device = a_device(instance)
     add_user(instance, ROOT, "alice", TOP_DOMAIN, now=NOW)
     added = add_token(instance, ROOT, "alice", NewToken(interval=60), now=NOW)
@@ -127,7 +127,7 @@ def stored_secrets(instance: Instance) -> dict[str, bytes]:
 
 
 def everything_stored(database: Database, directory: Path) -> bytes:
-    """All values of all rows, and the database's files where it is one of ours: what a dump or a backup holds."""
+    """Return all values of all rows, and the database's files if they are ours, like a dump or a backup."""
     with database.read() as connection:
         rows = [row for table in metadata.sorted_tables for row in connection.execute(select(table))]
     values = [value if isinstance(value, bytes) else str(value).encode() for row in rows for value in row]
@@ -135,7 +135,7 @@ def everything_stored(database: Database, directory: Path) -> bytes:
 
 
 def parts_of(unit: bytes) -> tuple[bytes, bytes]:
-    """Header, and everything after it: what is in the header besides the salt are ids and figures."""
+    """Return the header and all bytes after it. Besides the salt, the header holds only ids and figures."""
     start = unit.index(b"\n") + 5
     end = start + int.from_bytes(unit[start - 4 : start], "big")
     return unit[start:end], unit[end:]

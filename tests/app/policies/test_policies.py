@@ -1,4 +1,4 @@
-"""Offline policies as administrators handle them, and what an edit does to data that devices hold."""
+"""Offline policies as administrators handle them, and the effects of an edit on data of devices."""
 
 from dataclasses import fields
 

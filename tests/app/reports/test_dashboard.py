@@ -1,4 +1,4 @@
-"""The dashboard of a user: the same that `why` and the reports say, what happened last, and nothing from elsewhere."""
+"""The dashboard of a user: in agreement with `why` and the reports, with recent activity, in scope."""
 
 import pytest
 

@@ -1,4 +1,5 @@
-"""Reports: who is ready for the day without a network, and who runs out; in sets, in scope, in agreement with `why`."""
+"""Reports: users who are ready for a day without a network, and users whose data run out; in sets, in scope, in
+agreement with `why`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Searches of users, tokens and devices: what is found by what, and by whom."""
+"""Searches of users, tokens and devices: their fields, and the scope of the searcher."""
 
 import pytest
 from sqlalchemy import event

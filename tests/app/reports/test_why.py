@@ -1,4 +1,4 @@
-"""`why`: what is said of the server and of each device, against what the use cases have done before."""
+"""`why`: the explanation for the server and each device agrees with earlier use cases."""
 
 import pytest
 
@@ -184,7 +184,7 @@ def test_s63_a_device_elsewhere_has_no_name(server: Instance) -> None:
 
 
 def test_every_offline_remedy_is_an_offered_action(server: Instance) -> None:
-    """Pages have no commands: they go by the deed and by whom it is done to."""
+    """Pages have no commands: they use the remedy's action and its object."""
     user = a_user(server, pin="4711abcd")
     device = a_filled_device(server, user, "laptop")
     edit_policy(server, {"enabled": "off", "emergency_passcode": "off", "minimum_passcode_length": "16"})

@@ -74,7 +74,7 @@ def a_passkey(
 
 
 def a_chief(server: Instance, *, others: bool = True) -> User:
-    """A super administrator, not the last one unless it is said."""
+    """Return a super administrator, not the last one unless the test says so."""
     if others:
         an_administrator(server, (SUPER_ADMINISTRATOR, TOP_DOMAIN))
     return an_administrator(server, (SUPER_ADMINISTRATOR, TOP_DOMAIN))[0]
@@ -154,7 +154,7 @@ def stored_challenges(server: Instance) -> list[str]:
 
 
 def test_s08_asking_for_challenges_stores_nothing(any_server: Instance) -> None:
-    """Anybody may ask, and as often as they like."""
+    """Every visitor may ask, any number of times."""
     asked = {ask_to_sign_in(any_server, PLACE, BROWSER, NOW) for _ in range(20)}
     assert (len(asked), stored_challenges(any_server)) == (20, [])
     signed_in(any_server, Authenticator())  # an answer of an unknown passkey

@@ -1,4 +1,4 @@
-"""S28: what was begun in a session is not done any more once a report of a stolen device has ended the session."""
+"""S28: an action begun in a session is not completed once a report of a stolen device has ended the session."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""S63: a session at the console is worth what the roles of its user are, and does not come back once there are none."""
+"""S63: a console session has the current roles of its user, and does not revive once the user has none."""
 
 from sparekey.app.instance import TOP_DOMAIN, Instance
 from sparekey.app.people import roles

@@ -170,7 +170,7 @@ def test_s05_expired_access_ends_its_challenge(any_server: Instance) -> None:
 def test_s05_withdrawn_access_that_is_given_again_does_not_revive_a_challenge(
     any_server: Instance, code_kind: str
 ) -> None:
-    """An impostor was noticed, and then the user is helped: what the impostor was asked does not go on."""
+    """The challenge of an impostor ends when the help desk renews the user's access."""
     user, code = _in_an_emergency(any_server, code_kind)
     set_pin(any_server, ROOT, user.serial, Secret("first777"), must_change=True, now=NOW)
     second = reply(any_server, user, begin(any_server, user, typed="first777" + code), NEW_PIN)

@@ -46,7 +46,7 @@ def app(server: Instance) -> User:
 
 @pytest.fixture
 def fob(server: Instance, app: User) -> User:
-    """Her other token, whose PIN she knows."""
+    """Create her other token, whose PIN she knows."""
     return a_token(server, "alice", app.account_id, pin=PIN)
 
 

@@ -38,7 +38,7 @@ LOCKOUT, TOKEN = PolicyKind.LOCKOUT, PolicyKind.TOKEN
 
 @pytest.fixture
 def sales(any_server: Instance) -> Instance:
-    """A server with a domain Sales that has policies of its own, equal to the default ones so far."""
+    """Return a server with a domain Sales that has its own policies, equal to the default ones so far."""
     add_domain(any_server, ROOT, "Sales", now=NOW)
     for kind in (LOCKOUT, TOKEN):
         add_policy(any_server, ROOT, kind, "strict", {}, now=NOW)

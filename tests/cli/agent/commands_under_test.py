@@ -17,7 +17,7 @@ AGENT = [sys.executable, "-m", "sparekey.cli.agent.main"]
 
 
 class Computer:
-    """A computer with a state directory of its own."""
+    """A computer with its own state directory."""
 
     def __init__(self, directory: Path, server: Served) -> None:
         self.state = directory / "state"

@@ -1,5 +1,4 @@
-"""The daemon as a service: its configuration, what its manager hears, names, the message of the day, `doctor` beside
-it."""
+"""The daemon as a service: configuration, notifications to its manager, names, the message of the day, `doctor`."""
 
 import contextlib
 import json
@@ -25,7 +24,7 @@ pytestmark = pytest.mark.services
 
 @dataclass
 class Service:
-    """A computer whose agent a manager starts."""
+    """A computer whose agent is started by a manager."""
 
     computer: Computer
     directory: Path

@@ -51,7 +51,8 @@ def run(computer: Computer, command: str, *arguments: str, typed: bytes = b"") -
 
 
 def keep_at_a_terminal(computer: Computer, secret: bytes, passcode: str) -> "tuple[int, bytes, bytes]":
-    """`keep-key alice disk < FILE`, the passcode typed on the terminal; exit, output, and what the terminal showed."""
+    """Run `keep-key alice disk < FILE` with the passcode typed on the terminal. Return exit status, output, and the
+    terminal's text."""
     ours, theirs = os.openpty()
     line = ["python3", "-I", "-c", ON_A_TERMINAL, os.ttyname(theirs), *line_of(computer, "keep-key", "alice", "disk")]
     with (

@@ -32,7 +32,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
 
 @pytest.fixture
 def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The runtime directory of a user who is at the desktop."""
+    """Create the runtime directory of a user at the desktop."""
     directory = tmp_path / "session"
     directory.mkdir(mode=0o700)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(directory))

@@ -1,4 +1,4 @@
-"""Runs `sparekey` in this process and gives what it said."""
+"""Runs `sparekey` in this process and returns its output."""
 
 import io
 import json
@@ -29,7 +29,7 @@ class Operator:
     data: Path
 
     def runs(self, *arguments: str, typed: str = "") -> Said:
-        """A command whose success is expected; its JSON is read from `json`."""
+        """Run a command that must succeed. The result has its JSON in `json`."""
         said = sparekey("--data", str(self.data), *arguments, "--json", typed=typed)
         assert said.code == 0, said
         assert said.json["schema"].startswith("sparekey/")
@@ -42,7 +42,7 @@ class Operator:
         return said
 
     def fails(self, *arguments: str, typed: str = "", code: int = 1) -> Said:
-        """A command that is refused: the error has its shape, and its sentence says what to do."""
+        """Run a command that must be refused. The error has its shape, and its message the next step."""
         said = sparekey("--data", str(self.data), *arguments, "--json", typed=typed)
         assert said.code == code, said
         assert set(said.json) == {"schema", "error", "message", "do"}

@@ -65,7 +65,7 @@ WORDS = st.sampled_from([*COMMANDS, *OPTIONS, *VALUES])
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A server with a user and a token; what junk does to it does not matter."""
+    """Return a server with a user and a token. Junk may change it."""
     operator = Operator(tmp_path_factory.mktemp("junk") / "data")
     operator.runs("init")
     operator.runs("user", "add", "alice")

@@ -1,4 +1,4 @@
-"""Whatever answers at the address: a sentence that says what to do, never a traceback, never the token."""
+"""Malformed answers of a server: a message with the next step, never a traceback, never the token."""
 
 import json
 import threading
@@ -31,7 +31,7 @@ USER = {
 
 @contextmanager
 def answering(status: int, body: bytes) -> Iterator[tuple[str, list[str]]]:
-    """A server on loopback that always says this: its address, and the first line of every request."""
+    """Yield the address of a loopback server with a fixed answer, and the first line of every request."""
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""The server's commands: what works, as JSON and for people, and what is refused in words."""
+"""The server's commands: results as JSON and for people, and refusals with a reason."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Checkpoints as text, and whose signature they carry."""
+"""Checkpoints as text, and their signatures."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Online emergency access, judged: codes after the PIN, until the access ends, and what becomes of the token's own."""
+"""Decisions on online emergency access: codes after the PIN, the end of the access, and the token's own codes."""
 
 from collections.abc import Sequence
 from dataclasses import replace

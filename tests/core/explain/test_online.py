@@ -90,7 +90,7 @@ def test_the_conclusion_agrees_with_the_decision(person: Person) -> None:
 
 @given(persons())
 def test_every_remedy_by_command_is_an_offered_action(person: Person) -> None:
-    """Pages have no commands: they go by the deed and by whom it is done to."""
+    """Pages have no commands: they use the remedy's action and its object."""
     for line in explain_online(person, NOW):
         assert bool(line.deeds) is ("sparekey " in line.mend), line
         assert all(line.name and line.name in line.mend for _ in line.deeds), line

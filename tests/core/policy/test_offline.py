@@ -1,4 +1,4 @@
-"""The offline policy: ranges, reading what people write, and merging the policies of two domains."""
+"""The offline policy: ranges, spellings of values, and merging the policies of two domains."""
 
 from typing import Any
 

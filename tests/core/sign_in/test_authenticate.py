@@ -62,7 +62,7 @@ def a_code(code: str = CODE, **values: object) -> CodeState:
 
 
 def shown(token: TokenState, ahead: int = 0) -> str:
-    """The tokencode so many steps from now."""
+    """Return the tokencode of a step relative to now."""
     return token.otp.code(STEP + token.drift + ahead)
 
 
@@ -369,7 +369,7 @@ def test_s04_every_candidate_of_the_window_is_compared() -> None:
 
 
 def _twice_the_same() -> tuple[bytes, int]:
-    """A seed and a step that shows what the step after the next shows, found by trying."""
+    """Return a seed and a step whose code equals the code two steps later, found by trying."""
     totp = Totp(SEED)
     codes = [totp.code(step) for step in range(3)]
     step = 0

@@ -1,4 +1,4 @@
-"""PINs: what may be one, and what is kept instead."""
+"""PINs: their form, and their stored verifiers."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""HOTP codes against RFC 4226 and against oathtool, and what a token cannot be."""
+"""HOTP codes against RFC 4226 and against oathtool, and invalid parameters of tokens."""
 
 import hashlib
 

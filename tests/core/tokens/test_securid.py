@@ -1,4 +1,4 @@
-"""SecurID-type codes against `stoken`, and what a token cannot be."""
+"""SecurID-type codes against `stoken`, and invalid parameters of tokens."""
 
 import hashlib
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""TOTP codes against RFC 6238 and against oathtool, and what a token cannot be."""
+"""TOTP codes against RFC 6238 and against oathtool, and invalid parameters of tokens."""
 
 import base64
 import hashlib

@@ -101,7 +101,7 @@ class Person:
 
 @dataclass
 class Laptop:
-    """The laptop, the server, and what is between them."""
+    """The laptop, the server, and the network between them."""
 
     stage: Stage
     instance: Instance
@@ -153,7 +153,7 @@ class Laptop:
         return person
 
     def add_traveller(self, *, pin: str = PIN, token: NewToken = TOKEN, password: str = "") -> Person:
-        """A person who was online here a minute ago: her data are on the device."""
+        """Add a user who was online here a minute ago and has offline data on the device."""
         person = self.add_person(pin=pin, token=token, password=password)
         self.sign_in_online(person)
         self.next_interval()
@@ -181,7 +181,7 @@ class Laptop:
         assert self.agent("login", person.login, typed=person.passcode() + "\n").startswith("granted")
 
     def set_policy(self, fields: Mapping[str, str]) -> None:
-        """For this journey; `tidy_up` sets it back. The device hears of it at its next contact."""
+        """Set the policy for this journey; `tidy_up` resets it. The device learns of it at its next contact."""
         edit_policy(self.instance, fields, now=self.now)
         self._edited = True
 
@@ -222,7 +222,7 @@ class Laptop:
         self.agent("enroll", "--server", url, "--code", "-", "--tpm", "off", typed=code + "\n")
 
     def agent(self, *arguments: str, typed: str = "") -> str:
-        """A command of root's on the laptop; what it says."""
+        """Run a command of root's on the laptop and return its output."""
         words = ("env", *_assignments(self.time), str(PROGRAMS / "sparekey-agent"), *arguments)
         return self.machine.run(*words, "--state", STATE, "--socket", SOCKET, typed=typed)
 
@@ -255,7 +255,7 @@ class Laptop:
         return process
 
     def _listens(self) -> bool:
-        """The kernel says which process listens at the socket."""
+        """Return True if the daemon listens at the socket, according to the kernel."""
         with socket.socket(socket.AF_UNIX) as probe:
             try:
                 probe.connect(str(self.machine.path(SOCKET)))
@@ -314,8 +314,8 @@ def _start_server(stage: Stage, pair: Pair) -> Server:
 
 @contextmanager
 def a_laptop(directory: Path, *, policy: Mapping[str, str] = POLICY, own_clock: bool = False) -> Iterator[Laptop]:
-    """An enrolled laptop whose daemon and sshd run. `own_clock`: it can be set wrong, and tells nothing of the time
-    that is made to pass at the server."""
+    """Yield an enrolled laptop whose daemon and sshd run. `own_clock`: its clock can be set wrong, and does not follow
+    the time that passes at the server."""
     with a_pair() as pair, Stage(directory, print) as stage:
         evening = datetime.fromtimestamp(now_precise(), UTC) + timedelta(days=1)
         stage.time.set(evening.replace(hour=EVENING, minute=0, second=5, microsecond=0))

@@ -44,7 +44,7 @@ class Machine:
     entered: tuple[str, ...]  # a command behind these words runs there
 
     def run(self, *command: str, typed: str = "") -> str:
-        """A command there, as root; what it says. Raises with its words where it fails."""
+        """Run a command on the machine as root and return its output. Raises an error with the output if it fails."""
         done = subprocess.run(
             [*self.entered, *command], input=typed, capture_output=True, text=True, check=False, timeout=120
         )

@@ -32,7 +32,7 @@ class Shown:
 
 
 class Terminal:
-    """One program on a terminal of its own, which is its controlling one."""
+    """One program on its own controlling terminal."""
 
     def __init__(self, command: Sequence[str]) -> None:
         self._screen, keyboard = pty.openpty()
@@ -64,7 +64,7 @@ class Terminal:
 
     @property
     def words(self) -> str:
-        """All that was shown so far."""
+        """Return all text shown so far."""
         return self._shown
 
     def shows(self, pattern: str, seconds: float = PATIENCE) -> re.Match[str] | None:
@@ -78,11 +78,11 @@ class Terminal:
         return found
 
     def expect(self, pattern: str) -> None:
-        """Fails with what is shown where the program ends without a match."""
+        """Wait for a match. Fail with the shown text if the program ends without one."""
         assert self.shows(pattern), f"expected {pattern!r}; the terminal shows:\n{self._shown}"
 
     def answer(self, prompt: str, text: str, *, slowly: bool = False) -> None:
-        """Types `text` when it is asked for; `slowly`: once the program waits, for one that drops what came before."""
+        """Type `text` at its prompt; with `slowly`, once the program waits, because it may drop earlier input."""
         self.expect(prompt)
         if slowly:
             poll(self._is_awaited, "a program that reads the terminal")

@@ -103,5 +103,5 @@ def shown_tokencode(laptop: Laptop, person: Person) -> dict[str, str]:
 
 
 def in_words(shown: dict[str, str]) -> str:
-    """The end as the login screen says it: 2026-12-28 22:05 UTC."""
+    """Return the expiry as the login screen shows it: 2026-12-28 22:05 UTC."""
     return shown["expires"].replace("T", " ")[:16] + " UTC"

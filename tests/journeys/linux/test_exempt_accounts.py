@@ -1,4 +1,5 @@
-"""Whom the shipped stacks let pass by the module, and whom not: root on the console, members of the group."""
+"""Accounts that the shipped stacks exempt from the module: root on the console, members of the group; and accounts that
+they do not."""
 
 import json
 import re

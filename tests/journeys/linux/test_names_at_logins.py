@@ -14,7 +14,7 @@ pytestmark = pytest.mark.services
 
 @pytest.fixture
 def configured(laptop: Laptop) -> Iterator[Laptop]:
-    """A laptop whose configuration is this journey's own."""
+    """Yield a laptop with this journey's own configuration."""
     yield laptop
     laptop.machine.path(str(CONFIGURATION)).unlink(missing_ok=True)
     if laptop.daemon:

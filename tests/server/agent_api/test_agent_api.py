@@ -1,4 +1,4 @@
-"""The agent API: enrolment, signatures before parsing, contacts, and what each refusal says."""
+"""The agent API: enrolment, signatures before parsing, contacts, and the answer of each refusal."""
 
 import hashlib
 import json

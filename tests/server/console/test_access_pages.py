@@ -1,4 +1,4 @@
-"""The pages of devices, API clients, security domains and roles, in this process: what they show, refuse and change."""
+"""The pages of devices, API clients, security domains and roles, in this process: content, refusals and changes."""
 
 import re
 from collections.abc import Iterator, Mapping

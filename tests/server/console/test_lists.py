@@ -1,4 +1,4 @@
-"""Manage Existing, in this process: lists in other orders, and what is done with several devices at once."""
+"""Manage Existing, in this process: lists in other orders, and actions on several devices at once."""
 
 import json
 import re
@@ -48,7 +48,7 @@ def said(reply: Reply) -> str:
 
 
 def shown(reply: Reply, names: Iterable[str]) -> list[str]:
-    """Those of the names that stand there, as they come."""
+    """Return those of the names that are on the page, in its order."""
     found = re.findall(r'aria-haspopup="true">([^<]+)</button>', reply.body.decode())
     return [each for each in map(unescape, found) if each in set(names)]
 

@@ -1,4 +1,4 @@
-"""Menus and buttons offer what the visitor may do with this very thing, not what they may do to something elsewhere."""
+"""Menus and buttons offer the actions that the visitor may do with this very object."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Confirmations over REST: a change of policies that would lose data says what, for how many, and how to confirm."""
+"""Confirmations over REST: a policy change that would lose data names the data, the counts, and the way to confirm."""
 
 from typing import Any
 

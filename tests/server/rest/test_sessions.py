@@ -1,4 +1,4 @@
-"""Sessions of administrators over REST: begun, used, refreshed, ended, and refused at once when the right is gone."""
+"""Sessions of administrators over REST: begun, used, refreshed, ended, and refused as soon as the right is revoked."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""POST /v1/sign-ins: who may ask, for whom, and what is answered to anything else."""
+"""POST /v1/sign-ins: callers, users in scope, and answers to malformed requests."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""The self-service console: what a user sees of their own, and what they do about it."""
+"""The self-service console: the objects of a user, and the user's actions."""
 
 import json
 from base64 import urlsafe_b64decode
@@ -238,7 +238,7 @@ def test_a_stolen_device_is_shut_out_unless_others_use_it(interfaces: Interfaces
 def test_s63_a_device_that_others_signed_in_on_is_not_shut_out_by_one_of_them(
     interfaces: Interfaces, alice: User
 ) -> None:
-    """Those whose domain has no offline sign-in leave nothing on the device, and use it all the same."""
+    """Users of a domain without offline sign-in leave no data on the device, but still count as its users."""
     add_domain(interfaces.instance, ROOT, "Online", now=NOW)
     add_policy(interfaces.instance, ROOT, PolicyKind.OFFLINE, "Online", {"enabled": "off"}, now=NOW)
     assign_policy(interfaces.instance, ROOT, PolicyKind.OFFLINE, "Online", "Online", now=NOW)

@@ -68,7 +68,7 @@ def two(interfaces: Interfaces) -> Two:
 
 @every_page_about_something
 def test_s63_objects_of_other_users_do_not_exist(two: Two, page: Page) -> None:
-    """In the same words as what is not there at all, and nothing happens."""
+    """The answer is the same as for an unknown object, and nothing changes."""
     before, row, names = (
         two.effects(),
         token_row(two.interfaces.instance, two.alice.serial),
@@ -90,7 +90,7 @@ def _without_changing(body: bytes, names: tuple[str, ...]) -> list[bytes]:
 
 @every_page
 def test_s63_no_page_reveals_other_users(two: Two, page: Page) -> None:
-    """With what is Mallory's own: every page answers, and nothing of Alice is on it."""
+    """With Mallory's own objects every page answers, and nothing of Alice is on it."""
     reply = two.mallory.ask(page, two.own.serial, two.own_device_id, form={**two.form(), "user": "alice"})
     assert reply.status < 500
     for name in (b"alice", two.alice.serial.encode(), two.device_id.encode()):

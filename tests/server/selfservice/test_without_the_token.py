@@ -1,4 +1,4 @@
-"""Self-service for who has no token at hand: in by a passkey, and one-time tokencodes."""
+"""Self-service without a token at hand: sign-in by a passkey, and one-time tokencodes."""
 
 import re
 
@@ -28,7 +28,7 @@ def alice(interfaces: Interfaces) -> User:
 
 
 def with_passkey(interfaces: Interfaces, user: User) -> tuple[Visitor, Authenticator]:
-    """Her token is lost; she is in all the same."""
+    """Sign the user in with a passkey; mark the token as lost."""
     key = a_passkey(interfaces.instance, user)
     set_lost(interfaces.instance, ROOT, user.serial, lost=True, now=NOW)
     return Visitor(interfaces, signed_in_with(interfaces.instance, key, interfaces.now[0]).token), key

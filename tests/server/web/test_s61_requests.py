@@ -1,4 +1,4 @@
-"""S61 and S08 for what a stranger sends: hosts, the way back after a sign-in, forms that are slow to read."""
+"""S61 and S08 for requests of strangers: hosts, the way back after a sign-in, forms that are slow to read."""
 
 from urllib.parse import urlencode
 
@@ -77,7 +77,7 @@ def test_s61_the_way_back_leads_to_no_other_site(to: str) -> None:
 def test_s08_a_form_is_read_in_no_code_that_its_sender_names(
     interfaces: Interfaces, site: object, charset: str
 ) -> None:
-    """Some of them take time that grows with the square of the length, and anybody may send a form here."""
+    """Some codecs take time that grows with the square of the length, and every visitor may send a form here."""
     body = b'--x\r\nContent-Disposition: form-data; name="user"\r\n\r\n' + b"\xe4" * 60_000 + b"\r\n--x--\r\n"
     headers = {"host": "localhost", "content-type": f"multipart/form-data; boundary=x; charset={charset}"}
     reply = run(ask(interfaces.app, "POST", site.sign_in, body, headers))  # type: ignore[attr-defined] # a Site
@@ -148,7 +148,7 @@ def test_s61_a_page_for_strangers_runs_no_script_that_is_not_ours(interfaces: In
 
 
 def _sent(interfaces: Interfaces, path: str, mark: str | None = None, **headers: str) -> Reply:
-    """A form from our own page, but for what is given."""
+    """Send a form as from our own page, with the given parts changed."""
     sent = urlencode({MARK_FIELD: cookies.new_mark(BROWSER) if mark is None else mark}).encode()
     own = {
         "host": "localhost",

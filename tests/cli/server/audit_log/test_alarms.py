@@ -14,7 +14,7 @@ CANARY = "canary-of-a-password"
 
 
 def damage_checkpoint(operator: Operator) -> None:
-    """The next look at what was kept outside the database finds it damaged: an alarm."""
+    """Damage the checkpoints outside the database, so that the next check raises an alarm."""
     operator.runs("audit", "chain")
     (operator.data / "checkpoint").write_text("nothing of the kind\n")
     operator.runs("audit", "chain")

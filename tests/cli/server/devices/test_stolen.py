@@ -1,4 +1,4 @@
-"""`sparekey device stolen`: what it asks first, and what it says that it has done."""
+"""`sparekey device stolen`: its confirmation, and its report."""
 
 from pathlib import Path
 

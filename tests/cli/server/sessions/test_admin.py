@@ -1,4 +1,4 @@
-"""`sparekey admin link`: what it prints, and where it works."""
+"""`sparekey admin link`: its output, and where it is allowed."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The life of a token on the command line: in the drawer, with a user, replaced, found again, gone."""
+"""The life of a token on the command line: imported, assigned, replaced, resynced, removed."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ FILE = "serial,type,seed,counter,pin\n" + "".join(f"{serial},hotp,{SEED},0,yes\n
 
 @pytest.fixture
 def drawer(operator: Operator, tmp_path: Path) -> Operator:
-    """Three imported tokens, and alice who has none."""
+    """Import three tokens, and add Alice, who has none."""
     file = tmp_path / "tokens.csv"
     file.write_text(FILE)
     operator.runs("token", "import", str(file))

@@ -256,7 +256,7 @@ def test_a_file_without_mistakes_leads_to_the_list(world: World, admin: Secret[s
 
 
 def test_one_box_finds_everything(world: World, admin: Secret[str]) -> None:
-    """Straight to what was meant; else what was found."""
+    """A search with one hit leads straight to it, otherwise to the hits."""
     users.edit_user(world.instance, ROOT, "alice", users.UserEdit(mail="alice@example.org"), now=NOW)
     users.add_user(world.instance, ROOT, "alicia", INSIDE, now=NOW)
     for typed in ("alice", "ALICE", "alice%40example.org", world.alice.serial):

@@ -1,4 +1,4 @@
-"""Pages of policies: what is said before an edit, what is kept when it is confirmed, and who may look only."""
+"""Pages of policies: previews before an edit, confirmations, and read-only visitors."""
 
 import re
 from collections.abc import Mapping
