@@ -94,7 +94,7 @@ def is_erased(record: bytes) -> bool:
 def seal_previous(new_key: Secret[bytes], old_key: Secret[bytes]) -> bytes:
     """Return `previous`, 48 bytes. It is the old key, sealed so that only the new key opens it.
 
-    Safe because the sealing key is derived from the new key and the name of the old one: it seals one message only, so
+    Safe because the sealing key is derived from the new key and the name of the old one. It seals one message only, so
     the zero nonce never repeats.
     """
     sealing_key = _previous_key(new_key, check_of(old_key))

@@ -1,7 +1,8 @@
 """Errors of the server: every exception becomes one form, {error, message, do}, with a status.
 
-Rules: an error says what to do, and reveals nothing about the inside of the server; unexpected errors are logged by
-type and place only, because their messages may contain input (S65).
+Rules:
+- An error says what to do, and reveals nothing about the inside of the server.
+- Unexpected errors are logged by type and place only, because their messages may contain input (S65).
 """
 
 import traceback

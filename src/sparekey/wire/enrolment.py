@@ -1,9 +1,9 @@
 """The enrolment code. An administrator gives it to the person who sets up a device.
 
 It is all that the device trusts at first. It has 160 bits in eight groups with check characters: an 80-bit one-time
-secret, and 80 bits of SHA-256 over the offline-signing key of the server and the certificate of its CA. The device
-compares these before it sends the secret. So a server with another CA or signing key never sees it (offline-day.md,
-server rule 8).
+secret and an 80-bit pin. The pin is from SHA-256 over the offline-signing key of the server and the certificate of its
+CA. The device compares the pin before it sends the secret. So a server with another CA or signing key never sees the
+secret (offline-day.md, server rule 8).
 """
 
 import hashlib

@@ -6,7 +6,7 @@ There is no JSON, and every length is limited.
     field = u8 tag || u16 length || that many bytes
 
 Integers are big-endian, text is UTF-8, a number is a field of 8 bytes. A frame is refused as a whole if a tag occurs
-twice, if a field ends beyond the frame, or if its type does not have the field.
+twice, a field ends beyond the frame, or its type does not have the field.
 """
 
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from typing import Final
 VERSION: Final = 1
 HEAD_BYTES: Final = 4
 LONGEST_FRAME: Final = 65_536  # bytes after the length
-LONGEST_REQUEST: Final = 4_096  # the agent reads no longer request
+LONGEST_REQUEST: Final = 4_096  # the agent rejects longer requests
 NUMBER_BYTES: Final = 8
 
 

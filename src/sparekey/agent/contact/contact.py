@@ -138,8 +138,8 @@ def make_contact(device: ThisDevice, report: Report = silent, asked_again: Calla
 def withhold_if_revoked(device: ThisDevice, refused: Refused) -> None:
     """Erase all data if the server has revoked this device.
 
-    A server that does not know the device refuses it, but the device keeps its data: a server that lost its database
-    must not destroy every user's spare key.
+    A server that does not know the device refuses it, but the device keeps its data. Otherwise a server that lost
+    its database would destroy every user's spare key.
     """
     if refused.reply.error == REVOKED:
         device.store.change(replies.after_revoking)

@@ -67,7 +67,7 @@ def enrol(url: str, code: EnrolmentCode, name: str, directory: Path, files: File
         name=reply.name,
         servers=[address.url],
         ca_certificate=ca_certificate.hex(),
-        # Only the key that the code stands for is pinned. A key that comes with the reply is not.
+        # Safe because only the key that matched the pin in the code is pinned, and no key of the reply.
         signing_keys=[trust.signing_key],
         checkpoint_key=reply.checkpoint_key,
     )

@@ -155,7 +155,7 @@ def _merged(state: State, user_sync: UserSync, today: int) -> UserState:
         state.get_user(user_sync.user) if state.has_user(user_sync.user) else UserState(user_sync.user, user_sync.login)
     )
     if user_sync.generation < user.known_generation:
-        # A generation never falls, so this server has lost data. Its refusals are followed, its offers are not.
+        # A generation never falls, so this server has lost data. The device obeys its refusals and ignores its offers.
         lost = "The server knows less than this device: it was restored from a backup. Tell your administrator."
         return replace(_keeping(user, user_sync), obstacles=[*user_sync.obstacles, lost])
     user = _keeping(_with_generation(user, user_sync, today), user_sync)

@@ -1,7 +1,7 @@
 """The background thread of the daemon: contacts on a schedule and on request, and erasing by age every hour.
 
 - It sleeps until the next task, at most ten minutes: time in suspend counts, and only a look at the clock notices it.
-- Contacts are spread at random, also the first one after a start: after a power cut, all computers of a building start
+- Contacts are spread at random, also the first one after a start. After a power cut, all computers of a building start
   at the same time.
 - After a failed contact, a change of the network brings the next contact forward.
 """

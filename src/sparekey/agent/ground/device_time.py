@@ -75,8 +75,8 @@ def trusted_time(state: TimeState, reading: ClockReading) -> TrustedTime:
     if in_contact_boot:
         time = state.contact + reading.monotonic - state.contact_monotonic
     else:
-        # A computer with an empty clock battery starts in 1970, and an offset can lead before that. Events have no time
-        # below 0.
+        # A computer with an empty clock battery starts in 1970. With an offset the time would be below 0, which events
+        # cannot have.
         time = max(reading.wall + (0 if reading.synchronised else state.offset), 0)
     mark = state.mark
     if _same_boot(reading, state.mark_boot, state.mark_monotonic):

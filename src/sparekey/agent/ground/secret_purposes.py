@@ -1,7 +1,7 @@
 """The purposes of kept secrets, and who may use them. No I/O.
 
 - `os-password` is the operating-system password of a user. Policy allows it for each user, and a kept password is
-  erased when the policy no longer does. It belongs to the account that signed in, not to the user: if a user has two
+  erased when the policy no longer does. It belongs to the account that signed in, not to the user. If a user has two
   accounts here, for example root, neither gets the other's password (`kept_as`).
 - Any other purpose, for example a disk key, is named in the configuration of this computer. Only root keeps and opens
   such a secret, because it belongs to the computer and not to a user.

@@ -1,8 +1,8 @@
 """One connection to the local socket: requests in order, one reply each, and the access to secrets after a success.
 
 - uid 0 may ask for every account, another user only for its own (S26). The device decides which login an account has.
-- The access after a success is bound to its connection: secrets are kept and opened there (`sign_in.secret_access`),
-  until the connection closes or the next attempt is made on it.
+- The access after a success is bound to its connection: secrets are kept and opened there (`sign_in.secret_access`). It
+  ends when the connection closes, or with the next attempt on it.
 """
 
 import json

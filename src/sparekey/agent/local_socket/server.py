@@ -136,7 +136,7 @@ def _begin(connection: socket.socket, serve: Callable[[], None], give_back: Call
     except (RuntimeError, MemoryError) as error:
         give_back()
         log_unforeseen("there is no thread for a connection", error)
-        # This runs in the listener's thread, so it pauses as it does without descriptors, and no longer.
+        # This blocks the listener's thread, so it waits no longer than the pause without descriptors.
         _turn_away(connection, _NO_THREAD, PAUSE)
         time.sleep(PAUSE)
 

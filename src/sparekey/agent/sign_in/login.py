@@ -45,7 +45,7 @@ from sparekey.wire.events import EventKind
 SIGN_IN_PATIENCE = 3  # seconds in all; after them the server counts as not reached
 SYNC_PATIENCE = 3
 _KNOWN = frozenset(Prompt) - {Prompt.NOTHING}
-# They stand in for the account and for the text, which may be a password. No login has a space (`core.names`).
+# They replace the account and the text, which may be a password. No login has a space (`core.names`).
 _NO_LOGIN, _NO_PASSCODE = " ", "0" * 10
 
 

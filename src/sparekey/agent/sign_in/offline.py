@@ -165,8 +165,8 @@ def _log_alarm(device: ThisDevice, user: UserState, reason: RefusalReason, trust
 def _lockout_seconds(device: ThisDevice) -> int:
     """Return the longest time until the TPM in its lockout takes a PIN again, in seconds; 0 if unknown.
 
-    Safe because this is a setting of the TPM: it is the same for every user and every passcode, and tells nothing about
-    PINs or about when they were tried.
+    Safe because this is a setting of the TPM. It is the same for every user and every passcode, and tells nothing about
+    PINs or the times of attempts.
     """
     try:
         facts = device.store.keys.facts()

@@ -26,7 +26,7 @@ def answer_for_remote(answer: LoginAnswer, state: State) -> LoginAnswer:
         return refused(Refusal(RefusalReason.WRONG_PASSCODE), Mode.OFFLINE, f"{_MORE} {_help_text(state)}")
     if answer.reason is RefusalReason.NOT_MAPPED:
         return refused(Refusal(RefusalReason.WRONG_PASSCODE), answer.mode)
-    if answer.misread:  # the server tells this to everyone; leave out what this device holds
+    if answer.misread:  # the server names misread groups to everyone; leave out the facts about this device
         return replace(answer, message=Refusal(answer.reason, answer.misread).sentence)
     return answer
 

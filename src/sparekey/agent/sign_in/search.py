@@ -1,7 +1,7 @@
 """The search for the unit that a passcode opens, through the PIN locks in front of the units.
 
 - Units without a lock come first. Each lock is tried at most once in an attempt, and only if nothing has opened yet.
-- A wrong PIN and a wrong code take the same time and get the same message: behind a lock that does not open, the same
+- A wrong PIN and a wrong code take the same time and get the same message. Behind a lock that does not open, the same
   search runs over random bytes (S32).
 - A lock in lockout, or a damaged one, closes its own units only. Emergency units still open (S34).
 """
@@ -135,7 +135,7 @@ def _open(device: ThisDevice, plan: Plan, lock: PinLock, unit: ReadUnit) -> Open
 def _search_behind(device: ThisDevice, plan: Plan, units: list[ReadUnit], lock: OpenedLock | None) -> OpenedUnit:
     attempts = []
     for unit in units:
-        # Damage behind a lock shows only now.
+        # Damage behind a lock is found only after the lock was opened.
         with contextlib.suppress(UnitDamaged):
             attempts.append(Attempt(unit.verified(lock), unit.moment))
     if not attempts:

@@ -2,8 +2,8 @@
 
 - The offline key comes from the success and is never stored (`wrapped_secrets`). A program that only claims a success
   opens nothing (S22).
-- Access is bound to the connection that was answered, and ends after five minutes: the other steps of a login take
-  seconds, and a key that is forgotten cannot be stolen.
+- Access is bound to the connection of the sign-in and ends after five minutes. The other steps of a login take seconds,
+  and a key that was discarded cannot be stolen.
 - One success keeps at most one secret for each purpose: each of them changes the state and increments a TPM's counter
   (S25b).
 - The purpose and the owner of a secret are checked each time: policy may have changed since (`secret_purposes`).

@@ -1,7 +1,7 @@
 """The keys of the store in a file that only root can read, for devices that use no TPM.
 
-The cost (see the threat model): a copied disk holds these keys too, so that only the cost of a guess protects the data,
-and a restored image is not noticed.
+The weaknesses (see the threat model): a copied disk holds these keys too, so that only the cost of a guess protects the
+data. A restored image is not noticed.
 """
 
 import secrets

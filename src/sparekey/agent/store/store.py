@@ -60,7 +60,7 @@ class Store:
         files.verify_directory(directory)
         files.verify_directory(directory / UNITS)
         store = cls(directory, files, keys, clock, _read_state(directory, files, keys))
-        # A power cut may have left a failed change, here or on a copy of this disk.
+        # A power cut may have left a failed change on this disk or on a copy of it.
         store._is_sure = False
         store._remove_orphans()
         return store
@@ -207,7 +207,7 @@ def _read_state(directory: Path, files: Files, keys: StoreKeys) -> State:
         if name == ASIDE:
             # This state was committed but not renamed. The next change writes to the second file again.
             files.rename(directory / ASIDE, directory / STATE)
-        # Sync the name before that, even if the sync after the rename failed.
+        # Sync the name before the state is used, because the sync after the rename may have failed.
         files.sync(directory)
         return state_from_bytes(state)
     if failures:

@@ -173,8 +173,10 @@ class OpenTpm:
         return found, bytes(self._esys.tr_get_name(found))
 
     def _persistent(self, handle: int) -> bytes | None:
-        """Return the name of the storage key at this handle; None if there is none, or one that can leave the TPM or
-        waits for the end of a lockout."""
+        """Return the name of the storage key at this handle.
+
+        None if there is none, if it can leave the TPM, or if it waits for the end of a lockout.
+        """
         try:
             key = self._esys.tr_from_tpmpublic(handle)
         except self._library.TSS2_Exception:

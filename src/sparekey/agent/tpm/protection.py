@@ -85,5 +85,5 @@ def _advice(facts: TpmFacts, days_locked: bool) -> str:
         return "the TPM counts no wrong PINs: no PIN locks. Switch it on: `tpm2_dictionarylockout --setup-parameters`"
     if days_locked and not PinCount(facts.tries, facts.forgives_after, resettable=False).is_narrow:
         return _UNTIL_NARROW
-    # Only after a lock was made: once there is a password, the agent cannot set the number of tries.
+    # Advise a password only after a lock was made: with a password, the agent cannot set the number of tries.
     return _UNTIL_A_PASSWORD if days_locked and not facts.lockout_password else ""
