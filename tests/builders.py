@@ -170,7 +170,7 @@ def a_token(
 
 
 def _set_pin(instance: Instance, serial: str, pin: str, now: int) -> None:
-    """As `tokens.set_pin` does, but that each PIN is hashed once for all tests."""
+    """Set a PIN like `tokens.set_pin`, except that each PIN is hashed once for all tests."""
     with instance.database.write() as connection:
         token = get_assigned_token(connection, ROOT, serial, Permission.PIN_SET)
         store_pin(connection, instance, token, _verifier(pin), now, counts_from=None)

@@ -83,7 +83,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """`-m alone` wants few files: the others are not imported."""
+    """Skip other files under `-m alone`, which needs only a few."""
     is_test = config.option.markexpr == "alone" and collection_path.suffix == ".py"
     return True if is_test and "mark.alone" not in collection_path.read_text(encoding="utf-8") else None
 
@@ -103,7 +103,7 @@ def is_counted(item: pytest.Item) -> bool:
 
 @pytest.fixture(scope="session")  # for property tests, which take no narrower fixture
 def count(request: pytest.FixtureRequest) -> Count:
-    """`count(small=20, full=1000)`: the number of rounds. A test that uses it is run again by `make soak`."""
+    """Return `count(small=20, full=1000)`, which gives the number of rounds. `make soak` repeats tests that use it."""
     return Count(is_full=request.config.getoption("--full"))
 
 
@@ -119,7 +119,7 @@ def postgresql_server() -> Iterator[PostgresqlServer]:
 
 @pytest.fixture(scope="session")
 def clean_databases(postgresql_server: PostgresqlServer) -> CleanDatabases:
-    """PostgreSQL databases with tables and nothing in them: migrations run once."""
+    """Lend PostgreSQL databases with empty tables; migrations run once."""
     url = postgresql_server.create_database()
     _make_tables(url)
     return CleanDatabases(postgresql_server, url.rpartition("/")[2])

@@ -123,7 +123,7 @@ class SmtpServer:
 
     @property
     def mailer(self) -> SmtpMailer:
-        """That reaches this server."""
+        """Return a mailer that reaches this server."""
         user, password = (USER, PASSWORD) if self._login else ("", "")
         ca = str(self.ca_file)
         return SmtpMailer("127.0.0.1", self.port, SENDER, self.tls, ca, user, Secret(password), PATIENCE)

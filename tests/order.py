@@ -26,7 +26,7 @@ def group_of(path: PurePath) -> str:
 
 
 def stretches(groups: Mapping[str, Sequence[T]], short: Sequence[T], workers: int) -> list[T]:
-    """All tests: those of the groups at the beginnings of the workers' stretches, about as many seconds to each."""
+    """Return all tests, with the groups at the beginnings of the workers' stretches, about as many seconds to each."""
     begun: list[list[T]] = [[] for _ in range(workers)]
     seconds = [0] * workers
     for name in sorted(groups, key=_seconds, reverse=True):

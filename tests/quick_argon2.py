@@ -21,7 +21,7 @@ _IN_ONE_PROCESS: Final = ("agent", "app", "properties", "server")
 
 
 class QuickArgon2id:
-    """Takes the place of cryptography's Argon2id."""
+    """A stand-in for cryptography's Argon2id."""
 
     def __init__(self, *, salt: bytes, length: int, iterations: int, lanes: int, memory_cost: int) -> None:
         cost = f"{iterations} {lanes} {memory_cost} ".encode()

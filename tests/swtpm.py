@@ -78,7 +78,7 @@ class Swtpm:
         self.switch_on()
 
     def replace(self) -> None:
-        """Another board: a TPM that was never seen before answers in its place."""
+        """Replace the board: a TPM that was never seen before answers instead."""
         self.switch_off()
         shutil.rmtree(self._state)
         self._state.mkdir()
@@ -101,7 +101,7 @@ class Swtpm:
         self._lockout_password = password
 
     def fill(self) -> None:
-        """Other programs' data take all of its memory for such."""
+        """Fill the memory for other programs' data completely."""
         with Tpm(self.tcti).visit() as visit:
             library, esys, index = visit._library, visit._esys, 0x01500000
             plain = library.TPMA_NV.parse("authread|authwrite")

@@ -80,7 +80,7 @@ class World:
         store.begin()
 
     def signed_in_online(self) -> "World":
-        """Alice has signed in with her token, and the device has fetched everything."""
+        """Sign Alice in with her token, and let the device fetch everything."""
         answer = self.login(self.passcode()).answer
         assert (answer.result, answer.mode) == (Result.GRANTED, Mode.ONLINE)
         make_contact(self.device)

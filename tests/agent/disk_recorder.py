@@ -37,7 +37,7 @@ class Operation:
 
 
 class RecordingFiles(PosixFiles):
-    """Does it, and logs it. `mark` puts a marker between the operations."""
+    """Files that do and log each operation. `mark` puts a marker between the operations."""
 
     def __init__(self) -> None:
         self.log: list[Operation] = []

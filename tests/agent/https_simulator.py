@@ -112,7 +112,7 @@ class Served:
 
 @contextlib.contextmanager
 def served(simulator: SimulatedServer, directory: Path, authority: Authority | None = None) -> Iterator[Served]:
-    """Serves until the end of the block; handlers hold one lock, so that the simulator needs none."""
+    """Serve until the end of the block. Handlers hold one lock, so that the simulator needs none."""
     authority = authority or Authority()
     http = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     http.daemon_threads = True

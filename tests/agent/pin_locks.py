@@ -87,7 +87,7 @@ def with_locks(world: World, locks: PinLocks | None) -> World:
 def a_locking_world(
     directory: Path, locks: PinLocks | None = None, *, token: SimulatedToken | None = None, files: Files | None = None
 ) -> World:
-    """Alice has signed in once and has offline data; policy asks for the lock, and it has not been made yet."""
+    """Return a world in which Alice has offline data, and policy asks for a lock that does not exist yet."""
     world = with_locks(a_world(directory, token=token, files=files), locks or MemoryPinLocks())
     world.alice.policy = LOCKING
     return world.signed_in_online()

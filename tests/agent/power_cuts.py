@@ -37,7 +37,7 @@ class RecordedTpmKeys(TpmKeys):
 
 
 class PowerCuts:
-    """Ends with `close`, which stops the TPMs that were started."""
+    """Devices that are rebuilt after cuts. `close` stops their TPMs."""
 
     def __init__(self, directory: Path, tpm: Swtpm | None) -> None:
         self.files = RecordingFiles()

@@ -58,6 +58,6 @@ def an_emergency_unit(**members: Any) -> UnitEntry:
 
 
 def a_user(*units: UnitEntry, **members: Any) -> UserState:
-    """Alice, generation 1, with these units."""
+    """Return Alice, generation 1, with these units."""
     user = UserState("user-1", "alice", generation=1, policy=POLICY, units=list(units))
     return replace(user, **members)

@@ -32,7 +32,7 @@ Do = Callable[[Instance, Actor, str, str], object]
 
 @dataclass(frozen=True)
 class Case:
-    """`do(server, actor, object, domain)` needs this permission in the object's domain."""
+    """A use case: `do(server, actor, object, domain)` needs this permission in the object's domain."""
 
     kind: str  # of the object: user, token, device, domain, client
     needed: Permission
@@ -90,7 +90,7 @@ CASES = {
 
 
 def an_object(server: Instance, kind: str, domain: str) -> str:
-    """Something of that kind in that domain: its name."""
+    """Create an object of that kind in that domain, and return its name."""
     if kind == "domain":
         return domain
     if kind == "client":

@@ -342,7 +342,7 @@ def test_a_process_that_dies_while_it_sends_leaves_the_message_to_the_next(any_s
     queue(any_server, 1)
 
     class Died(BaseException):
-        """As SIGKILL does: nothing is tidied up."""
+        """An end like SIGKILL's, without any tidying up."""
 
     def die(_: object) -> None:
         raise Died

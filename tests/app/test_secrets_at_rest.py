@@ -30,7 +30,7 @@ SEED = b"canary-of-a-seed-00!"
 
 
 def spellings(secret: bytes) -> Iterator[bytes]:
-    """As it might be written anywhere: raw, in hex, base64 at each offset, base32."""
+    """Yield the usual spellings of bytes: raw, in hex, base64 at each offset, base32."""
     yield secret
     yield secret.hex().encode()
     yield secret.hex().upper().encode()
@@ -41,7 +41,7 @@ def spellings(secret: bytes) -> Iterator[bytes]:
 
 
 def everything_stored(server: Instance, directory: Path) -> bytes:
-    """All values of all tables, and the raw files of a database that is one of ours."""
+    """Return all values of all tables, and the raw files of the database if they are ours."""
     with server.database.read() as connection:
         rows = [row for table in metadata.sorted_tables for row in connection.execute(select(table))]
     values = [value if isinstance(value, bytes) else str(value).encode() for row in rows for value in row]

@@ -46,7 +46,8 @@ class Names:
 
 @dataclass(frozen=True)
 class Furnished:
-    """`with_another`: Alice with a token for which no other codes stand in, so that she can sign in with it."""
+    """A site with objects on every page. `with_another`: Alice with a token that has no other codes, so that she can
+    sign in with it."""
 
     site: Site
     admin: User
@@ -59,7 +60,7 @@ class Furnished:
 
 
 def furnish(site: Site, names: Names = Names()) -> Furnished:
-    """Alice of Sales has a laptop with codes, of which one was shown; something waits, something alarmed."""
+    """Furnish a site: Alice of Sales has a laptop with a shown code, an approval waits, an alarm is listed."""
     instance, now = site.instance, clock_now()
     add_domain(instance, ROOT, names.domain, now=now)
     admin = site.person(f"admin-{names.login}")

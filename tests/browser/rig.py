@@ -143,7 +143,7 @@ class Visitor:
         return self.page
 
     def sign_in(self, user: User, to: str = "/console") -> Page:
-        """At the console's sign-in page, and on to this page."""
+        """Sign in at the console's page, and go on to this page."""
         page = self.go(to)
         page.get_by_label("User name").fill(user.login)
         page.get_by_label("Passcode").fill(self.site.passcode(user))

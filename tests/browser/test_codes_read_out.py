@@ -27,7 +27,7 @@ def help_desk(site: Site) -> User:
 
 @pytest.fixture(scope="module")
 def alice(site: Site) -> User:
-    """She uses two devices."""
+    """Create Alice, who uses two devices."""
     user = a_user(site.instance, "alice", pin=PIN, now=clock_now() - 3_600)
     site.filled_device(user, "laptop-alice")
     site.filled_device(user, "desktop-alice")

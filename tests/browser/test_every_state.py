@@ -36,7 +36,7 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Furnished]:
 
 
 def send(page: Page, button: str) -> None:
-    """Whatever the browser itself would say of the form."""
+    """Send the form without the browser's own checks."""
     page.evaluate("document.querySelectorAll('form').forEach((each) => { each.noValidate = true; })")
     page.get_by_role("button", name=button, exact=True).first.click()
 

@@ -42,7 +42,7 @@ def plug_in_key(visit: Visitor) -> Key:
 
 
 def add_passkey(page: Page, name: str) -> None:
-    """From the console's top: one's own account."""
+    """Add a passkey to the visitor's own account, from the console's top."""
     page.get_by_role("banner").get_by_role("link", name=re.compile(r"^carol|^dora|^erin")).click()
     page.get_by_role("button", name="Add a passkey").click()
     page.get_by_label("Name").fill(name)
@@ -56,7 +56,7 @@ def sign_out(page: Page) -> None:
 
 
 def age_second_factor(site: Site, user: User) -> None:
-    """As if the last one had been shown an hour ago."""
+    """Make the last second factor an hour old."""
     with site.instance.database.write() as connection:
         values = {"second_factor_at": clock_now() - 3_600}
         connection.execute(update(admin_session).where(admin_session.c.account_id == user.account_id).values(values))

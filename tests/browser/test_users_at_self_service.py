@@ -19,7 +19,7 @@ def somebody(site: Site, login: str) -> User:
 
 
 def try_to_sign_in(visit: Visitor, login: str, passcode: str) -> Page:
-    """Whatever comes of it."""
+    """Try to sign in, with any outcome."""
     page = visit.go("/self-service/sign-in")
     page.get_by_label("User name").fill(login)
     page.get_by_label("Passcode").fill(passcode)

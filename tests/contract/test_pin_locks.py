@@ -17,7 +17,7 @@ SECRET = Secret(bytes(range(32)))
 
 @pytest.fixture(params=["memory", pytest.param("tpm", marks=pytest.mark.services)])
 def locks(request: pytest.FixtureRequest, tmp_path: Path) -> PinLocks:
-    """Of a TPM that takes three wrong tries as it comes."""
+    """Return the locks of a TPM that takes three wrong tries by default."""
     if request.param == "memory":
         return MemoryPinLocks(most_tries=3)
     found = make_keys(tmp_path / "store", PosixFiles(), request.getfixturevalue("swtpm").tcti).keys.pin_locks

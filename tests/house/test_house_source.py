@@ -96,7 +96,7 @@ def test_the_clock_rule_lets_the_rest_pass(source: str) -> None:
 
 
 def clock_reads(tree: ast.Module) -> Iterator[str]:
-    """Line and text of each place that may read the time: our process's clock or the database's."""
+    """Yield line and text of each place that may read the time: our process's clock or the database's."""
     aliases = dict(imported_names(tree))
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module == "time":
@@ -120,7 +120,7 @@ def is_a_clock(name: str) -> bool:
 
 
 def imported_names(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """Local name and full name of each import."""
+    """Yield local name and full name of each import."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((each.asname or each.name, each.name) for each in node.names)

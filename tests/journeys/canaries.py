@@ -41,7 +41,7 @@ def _shifted(name: str, secret: bytes, encode: Callable[[bytes], bytes], group: 
 
 
 def found_in(data: bytes, canaries: Mapping[str, bytes]) -> set[str]:
-    """Names of the canaries, with the form, that are in these bytes."""
+    """Return the names of the canaries, with the form, that are in these bytes."""
     return {
         f"{name} ({form})"
         for name, secret in canaries.items()
@@ -51,7 +51,7 @@ def found_in(data: bytes, canaries: Mapping[str, bytes]) -> set[str]:
 
 
 def found_in_files(paths: Iterable[Path], canaries: Mapping[str, bytes]) -> dict[str, set[str]]:
-    """By file; files that went away meanwhile held nothing that stays."""
+    """Return the found canaries by file. Files that went away meanwhile do not count."""
     findings = {}
     for path in paths:
         try:

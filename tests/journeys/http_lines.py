@@ -82,5 +82,5 @@ class Line:
 
 
 async def ask_all(lines: Sequence[Line], requests: Sequence[Request]) -> list[Reply | None]:
-    """All at the same time, one on each line."""
+    """Ask all at the same time, one on each line."""
     return await asyncio.gather(*(line.ask(request) for line, request in zip(lines, requests, strict=True)))

@@ -9,7 +9,7 @@ _PAUSE = 0.03  # seconds; the shortest command here lives several times as long
 
 
 class ArgumentWatch:
-    """While it is entered, every process's arguments are noted."""
+    """A watch that notes every process's arguments while it is entered."""
 
     def __init__(self) -> None:
         self._end = threading.Event()
@@ -28,7 +28,7 @@ class ArgumentWatch:
 
     @property
     def seen(self) -> bytes:
-        """All argument lists, one a line."""
+        """Return all argument lists, one a line."""
         return b"\n".join(line.replace(b"\0", b" ") for line in sorted(self._seen.copy()))
 
     def _watch(self) -> None:

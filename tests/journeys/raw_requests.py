@@ -35,7 +35,7 @@ def send(port: int, raw: Raw) -> bytes:
 
 
 def at_the_rest_interface(key: str, login: str, typed: str, pin: str) -> Iterator[Raw]:
-    """With a right key and a body that is wrong, with a right body and a key that is wrong."""
+    """Yield requests with a right key and a wrong body, and with a right body and a wrong key."""
     good = json.dumps({"user": login, "passcode": typed}).encode()
     authorised = {"Authorization": f"Bearer {key}"}
     bodies = [
@@ -64,7 +64,7 @@ def at_the_rest_interface(key: str, login: str, typed: str, pin: str) -> Iterato
 
 
 def at_the_agent_interface(device_id: str, login: str, typed: str, pin: str, enrolment_secret: str) -> Iterator[Raw]:
-    """Not signed, or not by the device; an enrolment that proves nothing."""
+    """Yield requests without the device's signature, and an enrolment without a valid proof."""
     body = json.dumps({"login": login, "passcode": typed, "check": ""}).encode()
     for signature in ("", typed, signing.to_header(pin.encode())):
         headers = {signing.DEVICE_HEADER: device_id, signing.TIME_HEADER: "1", signing.SIGNATURE_HEADER: signature}

@@ -59,7 +59,7 @@ class Site:
         return self.device.device_state
 
     def next_interval(self) -> None:
-        """Half a minute goes by on every clock: the token shows another code."""
+        """Move every clock by half a minute: the token shows another code."""
         for stage in {id(stage): stage for stage in (self.stage, self.device)}.values():
             stage.time.advance(30)
 
@@ -151,13 +151,13 @@ def a_site(
 
 
 def set_evening(stage: Stage) -> None:
-    """Late in the evening of the next day, so that the clock only goes forward."""
+    """Set the clock late in the evening of the next day, so that it only goes forward."""
     evening = datetime.fromtimestamp(now_precise(), UTC) + timedelta(days=1)
     stage.time.set(evening.replace(hour=EVENING[0], minute=EVENING[1], second=5, microsecond=0))
 
 
 def poll(holds: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:
-    """Looks again and again until it holds; fails after `seconds`."""
+    """Try again until the condition holds; fail after `seconds`."""
     until, pause = monotonic() + seconds, threading.Event()
     while not holds():
         assert monotonic() < until, f"waited {seconds} s for {what}"

@@ -43,7 +43,7 @@ def test_the_certificate_is_renewed_without_a_gap(tmp_path: Path) -> None:
 
 
 def context() -> ssl.SSLContext:
-    """Believes whatever is shown: by this process's clock the certificate is from the future."""
+    """Return a TLS context that trusts any certificate: by this process's clock it is from the future."""
     trusting = ssl.create_default_context()
     trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
     return trusting

@@ -40,7 +40,7 @@ def test_a_temporary_pin_is_changed_and_a_cleared_one_is_chosen(tmp_path: Path) 
 
 
 def signs_in_with(site: Site, pin: str, *, not_with: str) -> None:
-    """Offline, and online again."""
+    """Check that this PIN signs in, and not the other one, offline and online again."""
     site.cable.unplug()
     site.next_interval()
     site.login(not_with + code(site), "denied", "offline")

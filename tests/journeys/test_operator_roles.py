@@ -50,7 +50,7 @@ PIN = "4711abcd"
 
 @pytest.fixture
 def company(tmp_path: Path) -> Iterator[tuple[Operator, Instance]]:
-    """Domains, people from a file, and operators, all made by commands."""
+    """Create domains, users from a file, and operators, all by commands."""
     operator = Operator(tmp_path / "data")
     operator.runs("init")
     operator.runs("policy", "offline", "set", "Default", "protection_level=light", "days=1", "--confirm")

@@ -42,11 +42,11 @@ class Office:
         return f"https://127.0.0.1:{self.served.port}"
 
     def passcode(self) -> str:
-        """PIN and code."""
+        """Return PIN and code."""
         return PIN + self.code()
 
     def code(self) -> str:
-        """Three are right at any time, one after the other: no need to wait."""
+        """Return the next of the three codes that are right at any time, without waiting."""
         self.used += 1
         return self.carol.totp.code(self.carol.step(now()) - 2 + self.used)
 

@@ -83,7 +83,7 @@ def two_servers(directory: Path, database: str) -> Iterator[tuple[Instance, list
 
 
 def a_pinless_user(instance: Instance) -> User:
-    """Straight into the tables: a thousand by the use cases would take longer than the thousand rounds."""
+    """Create a user straight in the tables: a thousand by the use cases would take longer than the thousand rounds."""
     account_id, token_id, totp = new_id(), new_id(), Totp(Secret(new_id().encode()[:20]), interval=INTERVAL)
     sealed = instance.vault.seal("token.seed_sealed", token_id, token_owner(account_id, token_id), totp.seed.reveal())
     with instance.database.write() as connection:

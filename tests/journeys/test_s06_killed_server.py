@@ -42,7 +42,7 @@ class Interfaces:
     key: str
 
     def by_both(self, passcodes: list[str]) -> list[Request]:
-        """In turn by a program and on a device."""
+        """Return requests in turn from a program and a device."""
         now = clock.now()
         return [
             by_client(self.key, self.user.login, typed)
@@ -102,7 +102,7 @@ def counts_survive(directory: Path, database: str, victim: str) -> None:
 
 
 async def guess_and_kill(interfaces: Interfaces, victim: str) -> int:
-    """Kills once two guesses were judged; how many were answered until then."""
+    """Kill the server once two guesses were judged; return the number of answers until then."""
     guesses = asyncio.create_task(interfaces.ask(interfaces.wrong_passcodes()))
     await asyncio.to_thread(poll, lambda: interfaces.judged() >= 2, "two judged guesses")
     kill_9(interfaces.server, victim)
@@ -125,7 +125,7 @@ def kill_9(server: Server, victim: str) -> None:
 
 
 async def guess_again(interfaces: Interfaces) -> None:
-    """Once it answers again; after the limit the right passcode is refused, too."""
+    """Guess on once the server answers again: after the limit the right passcode is refused, too."""
     await asyncio.to_thread(poll, lambda: is_listening(interfaces.server.port), "the server to answer")
     replies: list[Reply | None] = [None]
     while None in replies:  # until the new worker takes over, connections break off

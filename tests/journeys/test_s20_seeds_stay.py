@@ -72,7 +72,7 @@ def test_s20_no_seed_leaves_the_server_and_no_pin_is_kept_on_the_device(tmp_path
 
 
 def bob_with_a_seed_of_his_own(site: Site) -> User:
-    """By the commands, as an operator does it: the seed on standard input."""
+    """Add Bob by commands like an operator, with the seed on standard input."""
     seed, stage = Secret(secrets.token_bytes(20)), site.stage
     stage.sparekey("user", "add", "bob", "--domain", "SystemDomain")
     added = stage.sparekey("token", "add", "--user", "bob", "--seed-stdin", typed=seed.reveal().hex())
@@ -98,7 +98,7 @@ def pins_of(site: Site, *users: User) -> dict[str, bytes]:
 
 
 def provisioning(site: Site, bob: User, search: Search) -> str:
-    """From the enrolment to the second emergency code; the code that was shown."""
+    """Run from the enrolment to the second emergency code; return the code that was shown."""
     site.enroll()
     search.look_at_disk("after the enrolment")
     site.stage.start_daemon()

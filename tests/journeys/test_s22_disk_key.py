@@ -71,7 +71,7 @@ def a_laptop(site: Site, directory: Path) -> Laptop:
 
 
 def with_a_kept_key(laptop: Laptop) -> None:
-    """Made online by the agent, the only key of a new container, and nowhere else."""
+    """Make the only key of a new container, online and by the agent."""
     made = laptop.run(
         "sparekey-agent", "keep-key", "alice", "disk", "--generate", "64", typed=laptop.site.passcode() + "\n"
     )

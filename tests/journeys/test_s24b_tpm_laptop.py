@@ -66,7 +66,7 @@ def used_again_on_a_restored_image(site: Site, image: Path, typed: str) -> None:
 
 
 def ends(site: Site, tpm: Swtpm) -> None:
-    """`clear --all` takes the counter out of the TPM as well."""
+    """Check that `clear --all` removes the counter from the TPM as well."""
     assert len(tpm.tool("tpm2_getcap", "handles-nv-index").split()) == 2
     site.device.agent("clear", "--all")
     assert tpm.tool("tpm2_getcap", "handles-nv-index") == ""

@@ -173,7 +173,7 @@ def attempts_of_all_kinds(run: Run) -> None:
 
 
 def a_device_that_fails(run: Run) -> None:
-    """Units cut short, a store that cannot be written, a state that is damaged."""
+    """Cause failures: units cut short, a store that cannot be written, a damaged state."""
     site = run.site
     site.cable.unplug()
     units = [*(site.state_directory / "units").iterdir()]
@@ -212,7 +212,7 @@ def execute(site: Site, statement: str) -> None:
 
 
 def stored_seed(site: Site) -> bytes:
-    """As the database holds it, sealed."""
+    """Return the seed as the database holds it, sealed."""
     with site.instance.database.read() as connection:
         return bytes(connection.execute(select(tables.token.c.seed_sealed)).scalar_one())
 

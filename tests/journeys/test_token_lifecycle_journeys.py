@@ -100,7 +100,7 @@ def test_a_token_is_replaced_while_its_codes_are_out(tmp_path: Path) -> None:
 
 
 def a_replacement(site: Site) -> User:
-    """Another token for Alice, with the same PIN."""
+    """Create another token for Alice, with the same PIN."""
     stocked = a_stocked_token(site.instance, now=site.now)
     done = replace(site.instance, ROOT, site.alice.serial, None, now=site.now)
     assert (done.new, done.pin_kept) == (stocked.serial, True)

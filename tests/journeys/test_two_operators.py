@@ -34,7 +34,7 @@ class Operators:
         return said.json
 
     def here(self, *arguments: str) -> Any:
-        """As root on the server."""
+        """Run a command as root on the server."""
         said = sparekey("--data", str(self.served.data), *arguments, "--json")
         assert said.code == 0, said
         return said.json

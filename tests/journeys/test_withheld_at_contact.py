@@ -27,7 +27,7 @@ def test_withheld_data_are_erased_at_once(tmp_path: Path) -> None:
 
 
 def the_token_is_lost(site: Site) -> None:
-    """Its days go, its emergency codes stay."""
+    """Mark the token as lost: its days go, its emergency codes stay."""
     tokens.set_lost(site.instance, ROOT, site.alice.serial, lost=True, now=site.now)
     site.device.agent("sync")
     assert day_files(site) == []
@@ -96,7 +96,7 @@ def unit_files(site: Site) -> list[Path]:
 
 
 def day_files(site: Site) -> list[Path]:
-    """Those of days that are held."""
+    """Return the files of held days."""
     held = site.held()
     days = [entry.file for entry in held.units if entry.kind == "day"] if held else []
     return [path for path in unit_files(site) if path.name in days]

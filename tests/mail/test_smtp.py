@@ -21,7 +21,7 @@ MESSAGE = Message("b" * 32, "alice@example.org", "Hello", "Text\n", 1_800_000_00
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[SmtpServer]:
-    """With STARTTLS, without a login."""
+    """Yield a server with STARTTLS, without a login."""
     server = SmtpServer(tmp_path)
     server.start()
     yield server

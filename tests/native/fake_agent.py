@@ -14,7 +14,7 @@ from sparekey.wire.local_socket import HEAD_BYTES, Frame, FrameKind, decode_fram
 
 @dataclass(frozen=True)
 class Raw:
-    """Bytes as they are sent; then the connection stays open in silence, or closes."""
+    """Bytes to send as they are; then the connection stays open in silence, or closes."""
 
     data: bytes
     closes: bool = False
@@ -27,7 +27,7 @@ Reply = Frame | Raw
 
 @dataclass
 class FakeAgent:
-    """Its socket, its answers in order, and the requests that came, connection by connection."""
+    """An agent with its socket, its answers in order, and the received requests by connection."""
 
     path: Path
     replies: list[Reply]
@@ -60,7 +60,7 @@ class FakeAgent:
 
 @contextlib.contextmanager
 def fake_agent(*replies: Reply) -> Iterator[FakeAgent]:
-    """Listens as this process's user until the block ends."""
+    """Listen as this process's user until the block ends."""
     directory = Path(tempfile.mkdtemp(prefix="agent-"))
     agent = FakeAgent(directory / "socket", list(replies))
     with socket.socket(socket.AF_UNIX) as listener:

@@ -90,7 +90,7 @@ def test_every_answer_is_as_described(original: Original, count: Count, label: s
 
 
 def _document(world: World) -> Any:
-    """As it is published, but for the token: every request here has the right one."""
+    """Return the published document without the token: every request here has the right one."""
     described = openapi.document(world.interfaces.app.routes)
     for methods in described["paths"].values():
         for operation in methods.values():
@@ -101,7 +101,7 @@ def _document(world: World) -> Any:
 
 
 def _known(world: World) -> dict[str, str]:
-    """Otherwise hardly any request would be about something that there is."""
+    """Return names of existing objects, which random names would hardly ever hit."""
     return {"login": "alice", "serial": world.alice.serial, "domain": "Sales", "name": "Sales"}
 
 

@@ -57,7 +57,7 @@ class Token:
         return abs(step - (now // 30 + self.drift)) <= 1
 
     def pin_fits(self, typed: str) -> bool:
-        """After which PIN (empty: none) its code is typed."""
+        """Return True if this is the PIN ("": none) before its code."""
         if not self.with_pin or not self.has_pin:
             return typed == ""
         return typed == self.pins[0]
@@ -65,7 +65,7 @@ class Token:
 
 @dataclass(eq=False)
 class Challenge:
-    """Something that the server waits for."""
+    """A challenge that the server waits on."""
 
     token: Token
     ask: str  # next-tokencode | new-pin | confirm-pin
@@ -139,7 +139,7 @@ class Model:
         return challenge.ask, challenge
 
     def answer_code(self, challenge: Challenge, step: int, now: int) -> tuple[str, Challenge | None]:
-        """With the tokencode of this step."""
+        """Answer with the tokencode of this step."""
         if not self._taken(challenge, now) or self._over(challenge, now):
             return "denied", None
         token = challenge.token
@@ -149,7 +149,7 @@ class Model:
         return self._right(token, step, now, next_given=True)
 
     def answer_pin(self, challenge: Challenge, pin: str, now: int, *, allowed: bool) -> tuple[str, Challenge | None]:
-        """With this PIN; `allowed`: policy has nothing against it, its history aside."""
+        """Answer with this PIN. `allowed`: policy allows it, apart from its history."""
         if not self._taken(challenge, now) or self._over(challenge, now):
             return "denied", None
         token = challenge.token
@@ -223,7 +223,7 @@ class Model:
                 challenge.alive = False
 
     def resync(self, token: Token, step: int, now: int) -> str:
-        """With the codes of this step and the next."""
+        """Resync with the codes of this step and the next."""
         if self.locked(now):
             return "denied"
         first, last = (token.last_step + 1, token.last_step + 1000) if token.events else (now // 30 - 1440, 0)

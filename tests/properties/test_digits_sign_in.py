@@ -65,7 +65,7 @@ def test_s40_a_passcode_that_reads_as_an_emergency_code_too_signs_in() -> None:
 
 
 def _whole_codes(code: str) -> list[str]:
-    """All digits before this tokencode of eight that make fifteen with right check characters."""
+    """Return all digits that make fifteen with right check characters before this tokencode of eight."""
     if 3 in misread_groups("0" * 5 + "0" * 5 + code[3:]):
         return []
     first = [f"{number:05d}" for number in range(100_000) if 1 not in misread_groups(f"{number:05d}")]

@@ -72,7 +72,7 @@ def interfaces(instances: tuple[Instance, Instance], user: User) -> list[Submit]
 
 
 def submit_at_once(pool: ThreadPoolExecutor, ways: list[Submit], now: int) -> list[Outcome]:
-    """All submits of one round, released together."""
+    """Release all submits of one round together."""
     start = threading.Barrier(SUBMITS)
 
     def one(number: int) -> Outcome:

@@ -30,7 +30,7 @@ def instances(database: Database, database_url: str) -> Iterator[tuple[Instance,
 
 
 def at_once(pool: ThreadPoolExecutor, answer: Callable[[int], SignInResult]) -> list[Outcome]:
-    """All answers of one round, released together."""
+    """Release all answers of one round together."""
     start = threading.Barrier(ANSWERS)
 
     def one(number: int) -> Outcome:

@@ -29,7 +29,7 @@ class World:
     homes: tuple[int, int, int]  # the domain of each person
 
     def parent_of(self) -> dict[int, int]:
-        """After the moves; one that would make a circle is left out."""
+        """Return the parent after the moves; moves that would make a cycle are left out."""
         found = dict(enumerate(self.parents, 1))
         for domain, parent in self.moves:
             if domain in found and domain not in self.path(found, parent):

@@ -51,7 +51,7 @@ def flipped(unit: bytes, place: int, mask: int) -> bytes:
 
 
 def mutated(typed: str) -> str:
-    """Another text, one character away: replaced, inserted or left out."""
+    """Return another text, one character away: replaced, inserted or left out."""
     place, letter = secrets.randbelow(len(typed)), secrets.choice(LETTERS)
     match secrets.randbelow(3):
         case 0:

@@ -177,7 +177,7 @@ def _an_approval(world: World) -> Members:
 
 
 def _a_failure(world: World) -> Members:
-    """Alice typed something wrong: there is something to clear."""
+    """Type a wrong passcode for Alice, so that there is a failure to clear."""
     denied(submit(world.instance, world.alice, NOW, world.alice.wrong(NOW)))
     return {}
 

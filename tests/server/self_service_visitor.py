@@ -56,7 +56,7 @@ class Visitor:
 
 
 def placed(page: Page, serial: str, device: str) -> str:
-    """Its path with these names."""
+    """Return the page's path with these names."""
     names = {"serial": serial, "device": device, "passkey": "0" * 32}
     return re.sub(r"{(\w+)}", lambda found: quote(names[found.group(1)], safe=""), page.path)
 

@@ -36,7 +36,7 @@ class Serving:
 
     @property
     def trust(self) -> ssl.SSLContext:
-        """TLS that accepts this server's CA alone."""
+        """Return a TLS context that accepts this server's CA alone."""
         context = ssl.create_default_context(cafile=str(self.data / "keys" / "ca.pem"))
         context.verify_flags |= ssl.VERIFY_X509_STRICT
         return context
@@ -70,12 +70,12 @@ class Serving:
         return str((certificate or {})["serialNumber"])
 
     def kill(self) -> None:
-        """As a power cut would: the server and its workers at once."""
+        """Kill the server and its workers at once, like a power cut."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(_PATIENCE)
 
     def stop(self) -> int:
-        """As a service manager does; the exit code."""
+        """Stop the server like a service manager; return the exit code."""
         if self.process.poll() is None:
             self.process.terminate()
         return self.process.wait(_PATIENCE)
@@ -97,7 +97,7 @@ def free_port() -> int:
 
 @contextmanager
 def serving(data: Path, *, variables: Mapping[str, str] | None = None) -> Iterator[Serving]:
-    """`sparekey serve`, answering when the block begins and ended after it, by its own process id."""
+    """Run `sparekey serve` for the block: it answers at the beginning, and is ended by its own process id."""
     port, log = free_port(), data.parent / "serve.log"
     with log.open("ab") as output:
         process = subprocess.Popen(

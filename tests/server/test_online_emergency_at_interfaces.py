@@ -32,7 +32,7 @@ def test_a_code_is_accepted_at_both_interfaces_and_the_answer_names_the_method(i
 
 
 def refused_cases(interfaces: Interfaces) -> dict[str, tuple[str, str]]:
-    """Login and passcode, right but for the reason."""
+    """Return login and passcode that are right except for the reason."""
     instance = interfaces.instance
     users = {
         name: a_user(instance, pin=PIN)

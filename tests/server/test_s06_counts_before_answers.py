@@ -16,7 +16,7 @@ LIMIT = 5
 
 
 def wrong_codes(user: User, count: int) -> list[str]:
-    """Different wrong codes after the right PIN."""
+    """Return different wrong codes after the right PIN."""
     near = {user.totp.code(step) for step in range(user.step(NOW) - 3, user.step(NOW) + 4)}
     return [user.pin + code for number in range(count + 7) if (code := f"{number:06d}") not in near][:count]
 

@@ -89,7 +89,7 @@ def test_s09_a_connection_that_breaks_under_an_accept_is_no_answer(postgresql_ur
 
 
 def _break_what_waits(database: Database) -> bool:
-    """Ends the connection that waits for a lock; whether there was one."""
+    """Break the connection that waits for a lock; return whether there was one."""
     query = text(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
         "WHERE datname = current_database() AND wait_event_type = 'Lock'"

@@ -67,7 +67,7 @@ class Strict:
         return token
 
     def asks(self, site: Site, page: Page, sent: str, path: str = "") -> Reply:
-        """For the page with these fields, in its query or its form."""
+        """Request the page with these fields, in its query or its form."""
         token = self.tokens.get(site.name) or self.tokens.setdefault(site.name, self.session(site))
         headers = {"host": "localhost", "cookie": f"{site.sessions.cookie}={token.reveal()}"}
         path, body = path or self.address_of(site, page), b""
@@ -103,7 +103,7 @@ def strict(clean_databases: CleanDatabases) -> Iterator[Strict]:
 
 
 def fields_of(page: Page) -> list[str]:
-    """Names of all fields that pages of its module read."""
+    """Return the names of all fields that pages of its module read."""
     source = inspect.getsource(inspect.getmodule(page.handler))  # type: ignore[arg-type] # a handler is in a module
     return sorted({*_READ.findall(source)} - {MARK_FIELD})
 

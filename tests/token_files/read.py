@@ -32,5 +32,5 @@ def refusal(data: bytes | str, password: str | None = None) -> RefusedEntry:
 
 
 def seeds(data: bytes | str, password: str | None = None) -> list[tuple[str, bytes]]:
-    """Serial number and seed of each record."""
+    """Return serial number and seed of each record."""
     return [(each.serial, each.parameters.seed.reveal()) for each in records(data, password)]

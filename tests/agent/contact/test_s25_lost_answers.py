@@ -24,7 +24,7 @@ SUCCESS = 2  # an attempt commits its failure first, and then its success
 
 
 class Faulty:
-    """Says once that something failed, when it is over: `what`, at that commit of those to come."""
+    """A fault that reports a failure once although the operation is done. `what`: the operation that fails."""
 
     def __init__(self, what: str) -> None:
         self.what = what
@@ -81,7 +81,7 @@ def fault(request: pytest.FixtureRequest) -> Faulty:
 
 @pytest.fixture
 def world(fault: Faulty, tmp_path: Path, request: pytest.FixtureRequest) -> World:
-    """Alice has offline data on a device whose disk, or TPM, will fail; the network is gone."""
+    """Return a device with Alice's offline data whose disk, or TPM, will fail. The network is cut."""
     directory, files, keys = tmp_path / "store", FaultyFiles(fault), None
     if fault.what == "tpm":
         keys = faulty_keys(fault, directory, files, request.getfixturevalue("swtpm"))

@@ -110,7 +110,7 @@ def test_s22_the_access_of_a_success_does_not_last(served: Served) -> None:
 
 
 class _RewrittenSession(UnlockedSecrets):
-    """Tries the key whatever name it has, as an agent would that was rewritten."""
+    """A session like a rewritten agent's: it tries the key whatever its name."""
 
     def open(self, purpose: str) -> Secret[bytes]:
         secret = next(each for each in self._user(self.store.state).secrets if each.purpose == purpose)

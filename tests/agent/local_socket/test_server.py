@@ -291,7 +291,7 @@ def test_a_system_without_room_for_a_moment_does_not_end_the_daemon(tmp_path: Pa
 
 
 class _CountedDevice(ThisDevice):
-    """Counts the attempts that are under way or stand in line for the device."""
+    """A device that counts the attempts in progress or in its queue."""
 
     entered = threading.Semaphore(0)
     together = 0

@@ -11,7 +11,7 @@ from tests.agent.devices import World, a_world
 
 
 def asked_for_a_new_pin(tmp_path: Path) -> tuple[World, LoginAnswer]:
-    """Alice has offline data; at her next sign-in the server wants another PIN."""
+    """Return a world in which Alice has offline data and the server will require another PIN, with the first answer."""
     world = a_world(tmp_path / "store").signed_in_online()
     world.alice.pin_must_change = True
     return world, world.login(world.passcode()).answer

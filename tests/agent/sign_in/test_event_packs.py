@@ -17,7 +17,8 @@ LOOK_AHEAD = 5
 
 
 def with_event_token(directory: Path, *, pin: str = "2468") -> World:
-    """Alice has signed in once, with the code of counter 0; the device holds a pack from counter 1 on."""
+    """Return a world in which Alice has signed in with the code of counter 0, and the device holds a pack from counter
+    1 on."""
     token = SimulatedToken("token-alice", with_pin=bool(pin), interval=0)
     return a_world(directory, pin=pin, token=token).signed_in_online()
 
@@ -34,7 +35,7 @@ def pack_of(world: World) -> UnitEntry:
 
 
 def counters_on_disk(world: World) -> set[int]:
-    """Whatever the files and the keys in the state still give."""
+    """Return the counters that the files and keys on disk still give."""
     pack = pack_of(world)
     _, records = split_unit(world.device.store.read_unit(pack, range(pack.first, pack.last + 1)).join())
     return {pack.first + n for n in range(pack.count) if records[48 * n : 48 * n + 48] != bytes(48)}

@@ -23,7 +23,7 @@ HELD = "Device laptop holds emergency passcode version 1, emergency tokencode ve
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    """Alice's device without a network. Nothing is logged yet."""
+    """Return Alice's device without a network and without logged events."""
     return without_events(an_offline_world(tmp_path / "store"))
 
 

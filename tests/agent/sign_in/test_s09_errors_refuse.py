@@ -13,7 +13,7 @@ from tests.agent.devices import World, a_world, an_offline_world
 
 
 class FailingFiles(PosixFiles):
-    """Works until `broken` names an operation."""
+    """Files that work until `broken` names an operation."""
 
     broken = ""
 

@@ -23,7 +23,7 @@ from tests.agent.unit_entries import FIRST, a_day, a_user, an_emergency_unit, an
 
 
 def records_on_disk(store: Store, entry: UnitEntry) -> dict[int, bytes]:
-    """Whatever the files and the keys in the state still give, record by record."""
+    """Return the unit's records that the files and keys on disk still give, by number."""
     _, records = split_unit(store.read_unit(entry, range(entry.first, entry.last + 1)).join())
     found = {entry.first + n: records[48 * n : 48 * n + 48] for n in range(entry.count)}
     return {i: record for i, record in found.items() if record != bytes(48)}

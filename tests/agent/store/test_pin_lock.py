@@ -38,7 +38,7 @@ def a_lock(**members: str) -> PinLock:
 
 
 def a_day(**members: Any) -> UnitEntry:
-    """Records 100..159 and 160..219."""
+    """Return a day with the records 100..159 and 160..219."""
     entry = UnitEntry(
         kind="day",
         token="token",

@@ -34,7 +34,7 @@ def counters(tpm: Swtpm) -> list[str]:
 
 @pytest.fixture
 def no_tpm(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the computer that runs the tests has."""
+    """Hide the TPM of the computer that runs the tests."""
     for module in (store_keys, protection):
         monkeypatch.setattr(module, "DEFAULT_TCTI", "device:/nowhere/tpmrm0")
 

@@ -18,7 +18,7 @@ from tests.agent.devices import World, a_world
 
 
 class CountedKeys(FileKeys):
-    """Keys that tell how often a state counted from then on."""
+    """Keys that count the states counted since then."""
 
     commits = 0
 

@@ -25,7 +25,7 @@ from tests.builders import NOW, ROOT, a_device, a_user
 
 
 class NoStore(CheckpointStore):
-    """Keeps nothing."""
+    """A store that keeps nothing."""
 
     def newest(self) -> Checkpoint | None:
         return None
@@ -39,7 +39,7 @@ class NoStore(CheckpointStore):
 
 @dataclass
 class Collector:
-    """Takes events, or not."""
+    """A collector that takes events, or fails."""
 
     taken: list[ExportedEvent] = field(default_factory=list)
     calls: int = 0
@@ -75,7 +75,7 @@ def forward_all(server: Instance, collector: Collector, now: int) -> None:
 
 
 def every_event(server: Instance) -> list[dict[str, Any]]:
-    """Batch by batch, as a program asks for them."""
+    """Return all events, read batch by batch like a program."""
     found: list[dict[str, Any]] = []
     while events := next_events(server, ROOT, after=found[-1]["batch"] if found else 0):
         found += events

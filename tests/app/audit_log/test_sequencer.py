@@ -37,7 +37,7 @@ def store() -> MemoryCheckpoints:
 
 @pytest.fixture
 def chained(database: Database, store: MemoryCheckpoints) -> Database:
-    """Four batches of three rows: 1-3, 4-6, 7-9, 10-12."""
+    """Return a database with four batches of three rows: 1-3, 4-6, 7-9, 10-12."""
     for batch in range(4):
         add_rows(database, 3)
         chain(database, KEYS, store, NOW + batch)
@@ -233,7 +233,7 @@ def test_s80_a_batch_rewritten_without_the_key_is_reported(chained: Database) ->
 
 
 def roll_back_to_batch_2(database: Database) -> None:
-    """As if a copy of the database from yesterday had been put in its place."""
+    """Replace the database by yesterday's copy."""
     execute(database, "DELETE FROM audit WHERE batch > 2", "DELETE FROM audit_batch WHERE number > 2")
 
 

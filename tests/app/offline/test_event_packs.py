@@ -27,7 +27,7 @@ from tests.event_tokens import Presser, a_presser
 
 
 def signed_in(server: Instance) -> tuple[Presser, Device]:
-    """With counter 0, on a device that holds a pack from counter 1 on."""
+    """Return a user who signed in with counter 0, and the device that holds a pack from counter 1 on."""
     presser, device = a_presser(server), a_device(server)
     granted(device.sign_in(presser.user, NOW, presser.typed(0)).outcome)
     device.contact(presser.user, NOW)

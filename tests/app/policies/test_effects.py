@@ -124,7 +124,7 @@ def made_from(instance: Instance, holder: Holder, unit: WantedUnit) -> object:
 
 
 def values_of(field: PolicyField) -> st.SearchStrategy[Any]:
-    """Any value of a field, the ends of its range more often than not."""
+    """Return a strategy for a field's values, which often gives an end of its range."""
     if field.kind is bool:
         return st.booleans()
     if field.kind is int:

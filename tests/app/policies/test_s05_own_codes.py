@@ -33,7 +33,7 @@ CHANGES: dict[str, Callable[[Instance, bool], object]] = {
 
 @pytest.fixture
 def alice(any_server: Instance) -> User:
-    """Policy lets her make codes; Desk only does not."""
+    """Create Alice, whose policy lets her make codes; the policy "Desk only" does not."""
     edit_policy(any_server, {"own_emergency_days": str(DAYS)}, kind=TOKEN)
     policies.add_policy(any_server, ROOT, TOKEN, "Desk only", OFF, now=NOW)
     return a_user(any_server, "alice", pin=PIN)

@@ -53,7 +53,7 @@ def forecast_of(server: Instance, now: int = NOW) -> dict[str, ForecastRow]:
 
 
 def confirm_days(server: Instance, device: Device, user: User, days: range) -> None:
-    """As if the device had fetched these days, too: making them costs seconds."""
+    """Confirm these days without making them, which would cost seconds."""
     with server.database.write() as connection:
         row = connection.execute(unit_receipt.select().where(unit_receipt.c.kind == "day")).mappings().first()
         assert row is not None

@@ -38,7 +38,7 @@ LATER = MIDNIGHT + DAY // 2
 def lines_of(
     server: Instance, user: User, side: Side, device: str | None = None, actor: Actor = ROOT, now: int = NOW
 ) -> dict[str, Line]:
-    """By rule, for one token and at most one device."""
+    """Return the explanation's lines by rule, for one token and at most one device."""
     found = explain(server, actor, user.login, device, now=now).lines
     return {line.rule: line for line in found if line.side is side}
 

@@ -51,7 +51,7 @@ BROWSER, ADDRESS, DAYS, LATER = Secret("cookie of a browser"), "192.0.2.7", 3, N
 
 @pytest.fixture
 def alice(server: Instance) -> User:
-    """Policy lets her make codes."""
+    """Create Alice, whose policy lets her make codes."""
     edit_policy(server, {"own_emergency_days": str(DAYS)}, kind=PolicyKind.TOKEN)
     return a_user(server, "alice", pin=PIN)
 
@@ -63,7 +63,7 @@ def held(server: Instance, opened: OpenedSession, now: int) -> Session:
 
 
 def a_session(server: Instance, user: User, now: int = NOW, typed: Secret[str] | None = None) -> Session:
-    """At self-service, by a passcode."""
+    """Return a self-service session begun with a passcode."""
     return held(server, open_session(server, ADDRESS, user.login, typed or user.typed(now), Secret(""), now), now)
 
 
@@ -78,14 +78,14 @@ def a_passkey(server: Instance, user: User, now: int = NOW) -> Authenticator:
 def signed_in(
     server: Instance, key: Authenticator, now: int = LATER, *, administrators_too: bool = True
 ) -> OpenedSession:
-    """At self-service, with a passkey."""
+    """Sign in at self-service with a passkey."""
     at = user_passkeys.entrance(administrators_too=administrators_too)
     answer = key.get(ask_to_sign_in(server, PLACE, BROWSER, now, at))
     return open_session_with_passkey(server, ADDRESS, PLACE, BROWSER, answer, now, at)
 
 
 def dashed(words: str) -> str:
-    """As a fault names it."""
+    """Return the words with dashes, like the name of a fault."""
     return words.replace(" ", "-")
 
 

@@ -51,7 +51,7 @@ def empty(database_url: str) -> Iterator[Database]:
 
 
 def tables_of(connection: Connection) -> MetaData:
-    """As they are there."""
+    """Return the tables as they are in the database."""
     found = MetaData()
     found.reflect(connection)
     return found
@@ -131,7 +131,7 @@ class BrokenOffError(Exception):
 
 @contextmanager
 def ends_at_statement(database: Database, number: int) -> Iterator[list[str]]:
-    """Ends an upgrade at its statement of this number; the statements so far."""
+    """Interrupt an upgrade at its statement of this number; yield the statements so far."""
     seen: list[str] = []
 
     def count(_connection: object, _cursor: object, statement: str, *_: object) -> None:

@@ -90,7 +90,7 @@ class Meanwhile(Secret[str]):
 
 @pytest.fixture
 def victim(server: Instance) -> Victim:
-    """Policy lets users make codes."""
+    """Create a victim whose policy lets users make codes."""
     edit_policy(server, {"own_emergency_days": "3"}, kind=PolicyKind.TOKEN)
     return a_victim(server)
 

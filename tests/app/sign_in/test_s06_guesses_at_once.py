@@ -15,13 +15,13 @@ INTERFACE = SignInInterface("client:portal")
 
 
 def judged(server: Instance, user: User, typed: Secret[str]) -> Outcome:
-    """As the snapshot has it now; nothing counts yet."""
+    """Judge the text on the present snapshot, without counting."""
     reading, snapshot = find_snapshot(server, INTERFACE, user.login, typed)
     return decide(reading, snapshot, NOW)
 
 
 def counted(server: Instance, user: User, outcome: Outcome) -> SignInResult:
-    """Now it counts."""
+    """Settle the outcome, so that it counts."""
     _, snapshot = find_snapshot(server, INTERFACE, user.login, user.typed(NOW))
     with server.database.write() as connection:
         outcome = stored.commit(connection, outcome, NOW, lockout_of(snapshot))

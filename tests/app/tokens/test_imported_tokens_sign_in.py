@@ -23,7 +23,7 @@ Shows = Callable[[int], str]
 
 
 def a_token_of(instance: Instance, data: bytes, serial: str) -> str:
-    """Imported, assigned to a new user, with a PIN; the account's id."""
+    """Import a token, assign it to a new user with a PIN, and return the account's id."""
     assert import_tokens(instance, ROOT, data, None, now=NOW).added == 1
     account_id = add_user(instance, ROOT, "alice", TOP_DOMAIN, now=NOW)
     token_lifecycle.assign(instance, ROOT, serial, "alice", now=NOW)

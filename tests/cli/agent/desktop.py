@@ -105,7 +105,7 @@ def _serve(bus: socket.socket, desktop: Desktop) -> None:
 
 
 def _receive(bus: socket.socket) -> tuple[int, int, int, dict[int, str | int], bytes]:
-    """(type, serial that it answers, its own, header fields, body)."""
+    """Return (type, serial that it answers, its own serial, header fields, body)."""
     head = _exactly(bus, 16)
     _, kind, _, _, body_size, serial, fields_size = struct.unpack("<BBBBIII", head)
     raw = _exactly(bus, _aligned(fields_size, 8))[:fields_size]

@@ -34,7 +34,7 @@ def new_computer(tmp_path: Path) -> Iterator[Computer]:
 
 @pytest.fixture
 def computer(new_computer: Computer) -> Computer:
-    """Alice has offline data on it."""
+    """Return a computer with Alice's offline data."""
     new_computer.enroll()
     new_computer.data("login", "alice", typed=new_computer.passcode(-1))
     return new_computer

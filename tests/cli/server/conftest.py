@@ -9,7 +9,7 @@ from tests.cli.server.commands import Operator
 
 @pytest.fixture
 def operator(tmp_path: Path) -> Operator:
-    """`sparekey init` was run."""
+    """Return an operator with a new server, made by `sparekey init`."""
     operator = Operator(tmp_path / "data")
     operator.runs("init")
     return operator

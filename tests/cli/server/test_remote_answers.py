@@ -45,7 +45,7 @@ def answering(status: int, body: bytes) -> Iterator[tuple[str, list[str]]]:
         do_POST = do_GET  # noqa: N815 -- names that http.server calls
 
         def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 -- the signature of its base
-            """Nothing."""
+            """Log nothing."""
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})

@@ -133,7 +133,7 @@ def test_an_invitation_names_the_server_s_address(
 
 @pytest.fixture
 def alice(operator: Operator) -> User:
-    """Alice has signed in on her laptop, which holds her codes."""
+    """Create Alice, who has signed in on her laptop, which holds her codes."""
     operator.runs("policy", "offline", "set", "Default", "protection_level=light", "days=2")
     instance = open_instance(operator.data, read_settings(operator.data, {}))
     alice = a_user(instance, "alice", pin="4711abcd", now=clock_now())

@@ -12,7 +12,7 @@ NOW = 1_800_000_000
 
 
 def pace(*ago: int, warn: int = 2, limit: int = 4, lifted: bool = False, warned: int | None = None) -> Pace:
-    """All in seconds before now."""
+    """Decide on the rate. All times are in seconds before now."""
     warned_at = None if warned is None else NOW - warned
     return decide_pace([NOW - each for each in ago], NOW, warn, limit, lifted=lifted, warned_at=warned_at)
 

@@ -52,7 +52,7 @@ def merged(user: OfflinePolicy, device: OfflinePolicy) -> EffectivePolicy:
 
 @st.composite
 def policies(draw: st.DrawFn) -> OfflinePolicy:
-    """Any policy that can be stored."""
+    """Return any policy that can be stored."""
     values = {name: draw(_values(field)) for name, field in FIELDS.items()}
     if values["protection_level"] == "light":
         values["allow_tokens_without_pin"] = False

@@ -177,7 +177,7 @@ class Laptop:
         return answer_of(daemon.ask(frame(FrameKind.LOGIN, user=login, passcode=passcode, reply_to="")))
 
     def sign_in_without_a_login(self, person: Person) -> None:
-        """By the agent's own command."""
+        """Sign in by the agent's own command."""
         assert self.agent("login", person.login, typed=person.passcode() + "\n").startswith("granted")
 
     def set_policy(self, fields: Mapping[str, str]) -> None:
@@ -186,7 +186,7 @@ class Laptop:
         self._edited = True
 
     def tidy_up(self) -> None:
-        """After a journey: its people leave, the policy is as before, the cable is plugged in, everything runs."""
+        """Tidy up after a journey: remove its users, reset the policy, plug in the cable, start everything."""
         for person in self._people:
             users.set_enabled(self.instance, ROOT, person.login, enabled=False, now=self.now)
         self._people.clear()
@@ -207,7 +207,7 @@ class Laptop:
         self.server = _start_server(self.stage, self.pair)
 
     def stop_server(self) -> None:
-        """There is a route to it, and no answer."""
+        """Stop the server, so that there is a route to it, but no answer."""
         self.stage.stop_server(self.server)
 
     def operator(self, *arguments: str) -> Any:
@@ -266,7 +266,7 @@ class Laptop:
         return True
 
     def stop_daemon(self, number: int = signal.SIGTERM) -> None:
-        """Ends it; with SIGKILL in the middle of whatever it does."""
+        """Stop the daemon; SIGKILL interrupts it at any point."""
         pid, self.daemon = self.daemon, 0
         os.kill(pid, number)
         poll(lambda: not Path(f"/proc/{pid}").exists(), "the daemon's end")
@@ -341,7 +341,7 @@ def a_laptop(directory: Path, *, policy: Mapping[str, str] = POLICY, own_clock: 
 
 
 def _prepare_login_programs(stage: Stage, machine: Machine) -> None:
-    """sudo and su wait for nothing after a refusal, `login` neither; sshd runs."""
+    """Remove the delays of sudo, su and `login` after a refusal, and start sshd."""
     machine.path("/etc/sudoers.d/people").write_text(_SUDOERS)
     with machine.path("/etc/login.defs").open("a") as settings:
         settings.write("FAIL_DELAY 0\n")

@@ -67,7 +67,7 @@ class Pair:
         self.laptop.run("ip", "link", "set", LAPTOP_END, "up")
 
     def unplug(self) -> None:
-        """No route is left to the server."""
+        """Remove the route to the server."""
         self.laptop.run("ip", "link", "set", LAPTOP_END, "down")
 
 
@@ -94,7 +94,7 @@ def a_pair() -> Iterator[Pair]:
 
 @contextmanager
 def _held(options: Sequence[str], script: str, arguments: Sequence[str]) -> Iterator[int]:
-    """New namespaces for as long as the pipe is open; the id of the process that `unshare` is."""
+    """Yield new namespaces while the pipe is open: the process id of `unshare`."""
     with subprocess.Popen(
         ["unshare", *options, "sh", "-c", script, "sh", *arguments],
         stdin=subprocess.PIPE,

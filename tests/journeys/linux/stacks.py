@@ -17,7 +17,7 @@ ALONE, AFTER_PASSWORD = "sparekey", "sparekey-second"
 
 
 class Stacks:
-    """Those of one machine."""
+    """The PAM stacks of one machine."""
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
@@ -37,7 +37,7 @@ class Stacks:
         self._machine.run("env", "DEBIAN_FRONTEND=noninteractive", "sh", str(POSTINST), "configure", FORMER)
 
     def uninstall(self) -> None:
-        """As it was before the package came."""
+        """Restore the state from before the package."""
         self.disable()
         for name in (ALONE, AFTER_PASSWORD):
             self._profile(name).unlink()
@@ -56,7 +56,7 @@ class Stacks:
         self._enabled = profile
 
     def disable(self) -> None:
-        """As the machine was before."""
+        """Restore the stacks from before the profiles."""
         self._machine.run("pam-auth-update", "--disable", ALONE, AFTER_PASSWORD)
         self._enabled = ""
 

@@ -23,7 +23,7 @@ EXAMPLE = Path("/etc/pam.d/example")
 
 @pytest.fixture
 def asked(laptop: Laptop) -> Iterator[Laptop]:
-    """Root has a password; no shipped example is in the way."""
+    """Yield a laptop whose root has a password and which has no shipped example yet."""
     laptop.machine.run("chpasswd", typed=f"root:{PASSWORD}\n")
     yield laptop
     laptop.machine.path(str(EXAMPLE)).unlink(missing_ok=True)

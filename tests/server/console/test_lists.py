@@ -54,7 +54,7 @@ def shown(reply: Reply, names: Iterable[str]) -> list[str]:
 
 
 def heads(reply: Reply) -> dict[str, tuple[str, str]]:
-    """Of the columns by which the list can be sorted: how it is sorted by it, and where the link leads."""
+    """Return, for each sortable column, its present order and the target of its link."""
     found = re.findall(r'<th scope="col"([^>]*)><a href="([^"]*)">([^<]+) <', reply.body.decode())
     return {name: (sort.strip(), unescape(to)) for sort, to, name in found}
 

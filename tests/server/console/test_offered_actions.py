@@ -31,7 +31,7 @@ def token(world: World) -> Secret[str]:
 
 
 def pages_about_something() -> Iterator[Page]:
-    """Those that the visitor may see."""
+    """Yield the pages that the visitor may see."""
     for page in CONSOLE.pages:
         if page.is_looked_at and (page.permission is None or page.permission.only_looks):
             yield page

@@ -62,7 +62,7 @@ def crowded() -> Iterator[Original]:
 
 @pytest.fixture(scope="module")
 def crowd(crowded: Original) -> Iterator[World]:
-    """To look at."""
+    """Yield a crowded world, for reading only."""
     with a_world(crowded) as world:
         yield world
 

@@ -129,7 +129,7 @@ def test_s61_no_page_runs_a_script_that_is_not_ours(world: World, page: Page) ->
 
 
 def _verify_inert(page: str, nonce: str) -> None:
-    """No script but with a source and the nonce, no handler, no style, no address that is a script."""
+    """Check that the page has no script without a source and a nonce, no handler, no style, and no script address."""
 
     class Reader(HTMLParser):
         def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:

@@ -20,7 +20,7 @@ from tests.server.operation_world import an_administrator
 
 @pytest.fixture
 def carol_anywhere(any_interfaces: Interfaces) -> "Administrator":
-    """On an SQLite file and on PostgreSQL."""
+    """Return an administrator on an SQLite file and on PostgreSQL."""
     return Administrator(any_interfaces, an_administrator(any_interfaces.instance, SUPER_ADMINISTRATOR, "SystemDomain"))
 
 

@@ -31,7 +31,7 @@ every_page_about_something = pytest.mark.parametrize(
 
 @dataclass
 class Two:
-    """Mallory has signed in; the rest is Alice's."""
+    """Two users: Mallory has signed in; the other objects are Alice's."""
 
     interfaces: Interfaces
     mallory: Visitor
@@ -41,7 +41,7 @@ class Two:
     own_device_id: str
 
     def form(self) -> dict[str, str]:
-        """Right in every page, if only the thing were Mallory's."""
+        """Return a form that every page would accept, if only the object were Mallory's."""
         step = self.alice.step(NOW) + 40
         codes = {"first": self.alice.totp.code(step), "second": self.alice.totp.code(step + 1)}
         return {"new": "93kd71", "again": "93kd71", "passcode": "1", **codes}

@@ -160,7 +160,7 @@ def _sent(interfaces: Interfaces, path: str, mark: str | None = None, **headers:
 
 
 def cookies_set(reply: Reply) -> dict[str, list[str]]:
-    """Their attributes, in lower case, by name."""
+    """Return the cookies' attributes, in lower case, by name."""
     lines = [value.decode() for name, value in reply.headers if name == b"set-cookie"]
     parts = [[each.strip() for each in line.split(";")] for line in lines]
     return {first.partition("=")[0]: sorted(each.lower() for each in rest) for first, *rest in parts}

@@ -13,7 +13,7 @@ from tests.cli.server.commands import Operator
 
 @pytest.fixture
 def alice(operator: Operator) -> User:
-    """She has signed in on `laptop`."""
+    """Create Alice, who has signed in on `laptop`."""
     instance = open_instance(operator.data, read_settings(Path(operator.data), {}))
     now = clock_now()
     user = a_user(instance, "alice", pin=PIN, now=now)

@@ -39,7 +39,7 @@ def opened(operator: Operator) -> Iterator[Instance]:
 
 @pytest.fixture
 def alice(operator: Operator) -> User:
-    """Alice has signed in on her laptop, which holds her codes."""
+    """Create Alice, who has signed in on her laptop, which holds her codes."""
     operator.runs("policy", "offline", "set", "Default", "protection_level=light", "days=2")
     with opened(operator) as instance:
         alice = a_user(instance, "alice", pin=PIN, now=clock_now())
