@@ -25,14 +25,14 @@ SECURITY_SCHEMES: Final = {
     "session": {"type": "http", "scheme": "bearer", "description": "The token of a session (POST /v1/sessions)."},
 }
 _CODES: Final = {
-    400: "The request is not as described.",
-    401: "Who asks is not known.",
-    403: "A rule forbids it.",
-    404: "It is not there, or not for the one who asks.",
-    409: "Something changed in the meantime.",
-    408: "The body took too long to come.",
+    400: "The request does not match this description.",
+    401: "The caller is unknown.",
+    403: "The server does not allow this request.",
+    404: "The object does not exist, or the caller may not see it.",
+    409: "The request conflicts with the present state.",
+    408: "The body took too long to arrive.",
     413: "The body is too large.",
-    429: "More is waiting than this server takes on.",
+    429: "Too many requests are waiting.",
     503: "The server is temporarily unavailable.",
 }
 

@@ -82,7 +82,10 @@ def _advice(facts: TpmFacts, days_locked: bool) -> str:
         minutes = counted(-(-facts.forgives_after // 60), "minute")
         return f"the TPM is in lockout: PIN locks open again after {minutes}. Emergency passcodes still work"
     if not facts.tries:
-        return "the TPM counts no wrong PINs: no PIN locks. Switch it on: `tpm2_dictionarylockout --setup-parameters`"
+        return (
+            "the TPM does not count wrong PINs, so there are no PIN locks. Turn the count on: `tpm2_dictionarylockout "
+            "--setup-parameters`"
+        )
     if days_locked and not PinCount(facts.tries, facts.forgives_after, resettable=False).is_narrow:
         return _UNTIL_NARROW
     # Advise a password only after a lock was made: with a password, the agent cannot set the number of tries.

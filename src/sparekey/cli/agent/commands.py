@@ -55,7 +55,8 @@ def _add_enroll(to: Commands) -> None:
         "--tpm",
         default="",
         metavar="auto|required|off|TCTI",
-        help="keep the keys in a TPM: if one works, always, never, or in this one (as configured, or auto)",
+        help="keep the keys in a TPM. auto: if a TPM works; required: always; off: never; TCTI: in this TPM "
+        "(as configured, or auto)",
     )
 
 
