@@ -83,10 +83,13 @@ def told(row: NamedEvent) -> str:
         case Action.EMERGENCY_ONLINE:
             said = "Allowed online use of the code" if detail.get("allowed") else "Ended online use of the code"
         case Action.EMERGENCY_USED:
-            said = _with_device(row, "{kind} used on {device}", "{kind} used online")
+            said = _with_device(row, "{kind} was used on {device}", "{kind} was used online")
         case Action.EMERGENCY_REPLACED:
-            replaced = "version {old} replaced by version {new}"
-            said = _with_device(row, "Code on {device}: " + replaced, "Code: " + replaced)
+            said = _with_device(
+                row,
+                "Version {old} of the code on {device} was replaced by version {new}",
+                "Version {old} of the code was replaced by version {new}",
+            )
         case Action.EMERGENCY_TEMPORARY if detail.get("kind") == EmergencyKind.FIXED:
             said = "Gave a temporary fixed tokencode"
         case Action.EMERGENCY_TEMPORARY:
