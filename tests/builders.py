@@ -59,7 +59,7 @@ from tests.memory_keystore import MemoryKeystore
 
 DAY = 86_400
 MIDNIGHT = 1_800_057_600
-NOW = MIDNIGHT - 600  # ten minutes before a UTC day ends: what is left of that day has few records
+NOW = MIDNIGHT - 600  # ten minutes before a UTC day ends: the rest of that day has few records
 CALLED_BACK = Showing("call back")
 ROOT = Actor.of_system("os:root")
 HELP_DESK = Actor.of_system("os:helpdesk")
@@ -69,7 +69,7 @@ PIN = "4711abcd"
 
 # Cheap to seal; the defaults of a policy have their own tests.
 LIGHT = {"protection_level": "light", "days": "1"}
-# What a token without a PIN needs.
+# Policy fields that a token without a PIN needs.
 PIN_LESS = {"allow_tokens_without_pin": "on", "days": "1"}
 
 _numbers = itertools.count(1)
@@ -248,7 +248,7 @@ class Device:
     instance: Instance
     device_id: str
     private_key: ec.EllipticCurvePrivateKey = field(repr=False)
-    check: dict[str, bytes] = field(default_factory=dict)  # by account: under which key secrets are wrapped
+    check: dict[str, bytes] = field(default_factory=dict)  # by account: the key under which secrets are wrapped
     held: dict[tuple[str, str, str, int], tuple[HeldUnit, bytes]] = field(default_factory=dict)
     events: list[OfflineEvent] = field(default_factory=list)
 

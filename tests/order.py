@@ -36,7 +36,7 @@ def stretches(groups: Mapping[str, Sequence[T]], short: Sequence[T], workers: in
     left, rest = sum(map(len, groups.values())) + len(short), list(short)
     found: list[T] = []
     for number, stretch in enumerate(begun):
-        length = left // (workers - number)  # as xdist divides what is left
+        length = left // (workers - number)  # as xdist divides the rest
         left -= length
         more = max(0, length - len(stretch))
         found += stretch + rest[:more]

@@ -33,7 +33,7 @@ class MemoryPinLocks:
     resettable: bool = False
     failed: int = 0
     answers: bool = True
-    shown: int = 0  # how often it was asked to open something
+    shown: int = 0  # number of requests to open something
     counted: int = 0  # and how often how it counts
     _root: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
 

@@ -67,7 +67,7 @@ class SimulatedToken:
     last_step: int = -1
     lost: bool = False
     pressed: int = 0
-    pack_first: int = 0  # of the pack that was sealed last
+    pack_first: int = 0  # of the last sealed pack
     seed: bytes = field(default_factory=lambda: secrets.token_bytes(20))
 
     def step(self, now: int) -> int:

@@ -224,7 +224,7 @@ def test_s33_no_file_of_the_database_has_the_vault_s_secrets(tmp_path: Path, key
     database.close()
 
 
-# What may hold bytes that are not encrypted: hashes, salts, public keys, signatures, and what the keystore wrapped.
+# Columns with unencrypted bytes: hashes, salts, public keys, signatures, and keys that the keystore wrapped.
 PLAIN_BYTES = {
     "api_client.key_hash",
     "audit_batch.hash",

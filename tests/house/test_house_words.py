@@ -8,7 +8,7 @@ from sparekey.core.audit_log.words import REASONS, WORDS, happened, refused_for
 from sparekey.core.reasons import Reason
 from sparekey.wire.events import EventKind
 
-# what a device answers and what it reports; "" and "granted" are no refusals
+# answers and reports of a device; "" and "granted" are no refusals
 REFUSALS = sorted({*Reason, *(each.value for each in OnDevice if each), *EventKind} - {EventKind.GRANTED})
 
 

@@ -15,7 +15,7 @@ import pytest
 from tests.builders import DAY
 from tests.journeys.site import Site, a_site, poll
 
-pytestmark = [pytest.mark.services, pytest.mark.alone]  # how long a process takes to start decides
+pytestmark = [pytest.mark.services, pytest.mark.alone]  # the start time of a process decides
 
 
 def test_the_certificate_is_renewed_without_a_gap(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ class TlsRecorder:
         source.settimeout(0)
         try:
             chunk = source.recv(_CHUNK)
-        except ssl.SSLWantReadError:  # it was TLS itself that had something to say
+        except ssl.SSLWantReadError:  # the bytes belonged to TLS itself
             return True
         finally:
             source.settimeout(30)

@@ -147,7 +147,7 @@ def test_a_misread_code_is_asked_for_again_three_times_at_most(attempt: Try) -> 
     codes = [typed(f"2468ABCD{i}-EFGHJ") for i in range(9)]
     seen, agent = attempt(misread, granted(), answers=codes)
     assert seen.status == {"authenticate": SUCCESS}
-    assert [len(each) for each in agent.connections] == [1, 1]  # who reads for long finds the first one closed
+    assert [len(each) for each in agent.connections] == [1, 1]  # a slow reader finds the first connection closed
     seen, agent = attempt(*[misread] * 9, answers=codes)
     assert seen.status == {"authenticate": AUTH_ERR}
     assert len(seen.texts("prompt")) == 4

@@ -35,7 +35,7 @@ pytestmark = [
 NOBODY = 65534
 LETS_IN = "required pam_permit.so"
 KEEPS_OUT = "requisite pam_deny.so"
-# Ours, then what would let in where an error is taken for nothing: the last one is how pam-auth-update writes it.
+# Our line, then one that would grant if our error were ignored; the last form is pam-auth-update's.
 STACKS = {
     "required": ["required OPTIONS", LETS_IN],
     "requisite": ["requisite OPTIONS", LETS_IN],

@@ -81,7 +81,7 @@ def proposed(shell: str, program: Command, typed: str, directory: Path) -> set[s
     script = directory / f"completion.{shell}"
     script.write_text(completion(program, shell), encoding="utf-8")
     driver = DRIVERS[shell].replace("@WORD@", program.path[0].replace("-", "_"))
-    name = [] if shell == "fish" else [shell]  # what the others call $0
+    name = [] if shell == "fish" else [shell]  # $0 in the other shells
     command = [*CALLS[shell], driver, *name, str(script), *typed.split(" ")]
     env = {**os.environ, "HOME": str(directory)}
     done = subprocess.run(command, cwd=directory, env=env, capture_output=True, text=True, check=False)

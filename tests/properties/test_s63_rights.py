@@ -114,7 +114,7 @@ def test_s63_rights_agree_with_the_model(shared_server: Instance, world: World) 
             for permission in Permission:
                 within = actor.domains_with(permission)
                 assert (within is None or domain_id in within) is (permission in allowed)
-            # what belongs to no domain: only who may do it at the top
+            # objects without a domain need the permission at the top
             assert actor.may(Permission.POLICY_MANAGE, None) is world.may(who, Permission.POLICY_MANAGE, 0)
         for other in range(3):
             assert actor.covers(held[other]) is world.rights(who).issuperset(world.rights(other))

@@ -214,7 +214,7 @@ class SignIns(RuleBasedStateMachine):
         verdict = self._answer(waiting, pin, waiting.on_device)
         self._judged(challenge.token, verdict, expected, waiting.on_device)
 
-    # What an operator does
+    # Actions of an operator
 
     @rule(number=which, pin=pins, must_change=flags)
     def sets_a_pin(self, number: int, pin: str, must_change: bool) -> None:
@@ -331,7 +331,7 @@ class SignIns(RuleBasedStateMachine):
     def time_passes(self, seconds: int) -> None:
         self.now += seconds
 
-    # What has to hold
+    # Invariants
 
     @invariant()
     def the_server_says_what_the_model_says(self) -> None:

@@ -32,7 +32,7 @@ from tests.builders import CALLED_BACK, HELP_DESK, NOW, ROOT, User, a_device, a_
 from tests.server.operation_world import INSIDE, session_of
 
 MANY: Final = 120  # more than the rows of any page
-SOME: Final = 12  # of what one user or one device has
+SOME: Final = 12  # objects of one user or one device
 
 
 def gather(instance: Instance, alice: User) -> None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 R = TypeVar("R")
-BROWSER = Secret("a-browser-of-somebody")  # what its cookie says
+BROWSER = Secret("a-browser-of-somebody")  # the content of its cookie
 FLOOR_MS = 20  # refusals are quick unless a test is about the floor
 
 

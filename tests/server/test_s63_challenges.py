@@ -14,9 +14,9 @@ from tests.server.interfaces import run
 from tests.server.operation_world import OUTSIDE, World, an_administrator
 from tests.server.page_world import address_of, visit
 
-# What pages are asked by, and by which some name is found; each page is asked by all of them.
+# Search and filter fields of pages, with values that find an object; each page gets all of them.
 ASKED = ("text", "for", "user", "device", "by", "holder")
-# what a page about one thing elsewhere says, the sweep over every page asks (test_s63_pages)
+# pages of single objects out of scope are in the sweep over every page (test_s63_pages)
 LOOKED_AT = [page for page in CONSOLE.pages if not page.changes and "{" not in page.path]
 
 

@@ -87,7 +87,7 @@ def test_a_renewed_certificate_is_served_without_a_pause(tmp_path: Path) -> None
 
         def keep_asking() -> None:
             while not done.is_set():
-                # What waits in the old process's queue at its end is closed unanswered (see `wiring.serving`): the
+                # Connections in the old process's queue at its end are closed unanswered (see `wiring.serving`): the
                 # next connection must be answered.
                 if not answers(served) and not answers(served):
                     failures.append(len(failures))
@@ -113,7 +113,7 @@ def test_a_configured_certificate_is_served(tmp_path: Path) -> None:
     local_ca.renew_server_certificate(own, ["127.0.0.1"], clock_now())
     server, ca = str(own / local_ca.SERVER_FILE), str(own / local_ca.CA_FILE)
     variables = {"SPAREKEY_TLS": "own", "SPAREKEY_CERTIFICATE": server, "SPAREKEY_KEY": server, "SPAREKEY_CA": ca}
-    (data / "keys" / "ca.pem").write_bytes(Path(ca).read_bytes())  # what `Serving` trusts
+    (data / "keys" / "ca.pem").write_bytes(Path(ca).read_bytes())  # the CA that `Serving` trusts
     with serving(data, variables=variables) as served:
         trust = served.ask("GET", "/agent/v1/trust")[1]
         assert bytes.fromhex(trust["ca_certificate"]) == local_ca.read_ca_certificate(Path(ca))

@@ -78,7 +78,7 @@ class Strict:
             path += f"?{sent}"
         reply = run(ask(self.world.interfaces.app, page.method, path, body, headers))
         if reply.status == 303 and site.sign_in in str(reply.headers) and cookies.SAID not in str(reply.headers):
-            del self.tokens[site.name]  # what was done before ended it
+            del self.tokens[site.name]  # an earlier action ended it
             return self.asks(site, page, sent, path)
         return reply
 
@@ -148,7 +148,7 @@ def test_programs_are_refused_alike(strict: Strict) -> None:
         int: (2**53 - 1, -(2**53) + 1),
     }
     for operation in OPERATIONS:
-        with suppress(Conflict):  # it is there already
+        with suppress(Conflict):  # it exists already
             seen |= request_of(world, operation)
         right = {member.name: seen[member.name] for member in operation.members if member.name in seen}
         for member in operation.members:

@@ -116,7 +116,7 @@ def listening(directory: Path, behave: Callable[[ssl.SSLSocket], None]) -> Itera
 
         def serve() -> None:
             plain, _ = listener.accept()
-            # What a sender makes of it is the point, not what happens here.
+            # The test is about the sender, not about errors here.
             with suppress(OSError, ValueError), context.wrap_socket(plain, server_side=True) as connection:
                 behave(connection)
 

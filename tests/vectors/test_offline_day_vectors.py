@@ -39,7 +39,7 @@ def test_offline_day_vector(path: Path) -> None:
 
 def test_every_failure_word_has_a_vector() -> None:
     words = {parse(path.read_text())[0]["expect"].split(" 1")[0].split(" 2")[0].split(" 3")[0] for path in VECTORS}
-    # The agent has a refusal of its own, which is no word of the format.
+    # The agent has its own refusal, which is not a word of the format.
     refusals = {each.word for each in Unopened.__subclasses__() if each.__module__ == Unopened.__module__}
     assert words == refusals | {"key"}
 

@@ -44,7 +44,7 @@ class Everything:
     pin: Secret[str] | None = None
 
 
-# What a database keeps: no NUL, no half of a character.
+# Text that a database can store: no NUL, no half character.
 TEXTS = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=20)
 NUMBERS = st.integers(-LARGEST_INTEGER, LARGEST_INTEGER)
 INNER = st.builds(Inner, NUMBERS, st.lists(TEXTS, max_size=3).map(tuple))

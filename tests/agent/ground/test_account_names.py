@@ -75,7 +75,7 @@ def test_s26_another_user_asks_for_the_login_of_its_own_account_alone(world: Wor
         assert served.ask_as_nobody(login_frame(world, "nobody")).text(Tag.RESULT) == "granted"
         report = json.loads(served.ask_as_nobody(frame(FrameKind.STATUS)).text(Tag.REPORT))
     assert [(user["login"], user["accounts"]) for user in report["users"]] == [("alice", ["nobody"])]
-    assert "names" not in report  # who else is whom, is root's to see
+    assert "names" not in report  # only root may see the mapping of others
 
 
 def test_unmapped_names_may_be_used_unchanged() -> None:

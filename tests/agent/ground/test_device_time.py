@@ -84,7 +84,7 @@ def test_past_everything_that_was_held_the_clock_is_suspect_and_does_not_raise_t
     assert trusted_time(CONTACT, ahead).for_erasing == 0
     assert trusted_time(CONTACT, ahead).for_emergency == NOON
     assert not trusted_time(replace(CONTACT, days_end=0, emergency_end=0), ahead).suspect
-    # What ran out while this boot was running has really run out.
+    # Data that expired while this boot was running have really expired.
     assert not trusted_time(CONTACT, reading(monotonic=3 * DAY)).suspect
 
 

@@ -79,7 +79,7 @@ def test_secrets_that_policy_withdraws_are_erased_at_the_contact(tmp_path: Path)
     assert [(secret.purpose, secret.sealed) for secret in world.held.secrets] == [("disk", before["disk"])]
     world.alice.policy = ALLOWED
     make_contact(world.device)
-    assert [secret.purpose for secret in world.held.secrets] == ["disk"]  # gone is gone
+    assert [secret.purpose for secret in world.held.secrets] == ["disk"]  # an erased secret does not come back
 
 
 def test_s22_a_password_that_is_no_account_s_goes_at_the_contact(tmp_path: Path) -> None:

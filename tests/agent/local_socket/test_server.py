@@ -113,7 +113,7 @@ def test_s26_a_user_may_ask_only_about_themselves(served: Served, caplog: pytest
     served.world.signed_in_online()
     report = json.loads(served.ask_as_nobody(frame(FrameKind.STATUS)).text(Tag.REPORT))
     assert report["users"] == []
-    assert "events_waiting" not in report  # what others tried
+    assert "events_waiting" not in report  # attempts of others
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs a second user")

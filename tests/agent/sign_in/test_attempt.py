@@ -189,7 +189,7 @@ def with_server_down(rule: str) -> UserState:
     return replace(ALICE, policy=replace(ALICE.policy, server_down=rule))
 
 
-# name: the user, what was typed, the conditions; the reason of the refusal
+# name: the user, the typed text, the conditions; the reason of the refusal
 REFUSALS: dict[str, tuple[UserState, str, dict[str, Any], RefusalReason]] = {
     "no units": (a_user(), CODE, {}, RefusalReason.NO_DATA),
     "no units of this generation": (a_user(DAY, generation=2), CODE, {}, RefusalReason.NO_DATA),

@@ -143,7 +143,7 @@ def test_a_pack_ends_like_the_last_day(tmp_path: Path) -> None:
     world.next_code()
     world.pass_time(1)
     assert world.login(world.passcode()).answer.result is not Result.GRANTED
-    world.device.store.change(lambda state: state)  # what the daemon does each hour
+    world.device.store.change(lambda state: state)  # the daemon's hourly work
     assert all(unit.kind != "events" for unit in world.held.units)
 
 

@@ -185,7 +185,7 @@ def test_in_lockout_the_answer_names_the_recovery_time_of_the_tpm_if_it_is_known
     def no_answer() -> TpmFacts:
         raise StoreUnreadable("no-tpm", "no TPM answers")
 
-    assert "Wait, or use an emergency code" in message()  # of keys in a file nothing is known
+    assert "Wait, or use an emergency code" in message()  # nothing is known about keys in a file
     monkeypatch.setattr(keys, "facts", lambda: facts_of_tpm(7200))
     assert "Wait up to 120 minutes" in message()
     monkeypatch.setattr(keys, "facts", no_answer)

@@ -40,7 +40,7 @@ def test_s07_offline_refusals_of_remote_logins_have_one_message_and_one_duration
         attempts += [("alice", wrong)] * (world.held.policy.offline_failures + 1)
         heard = [told(served, *each) for each in attempts]
         assert world.held.failures == world.held.policy.offline_failures
-        # who stands behind another one does not see either what that one's attempt took
+        # a caller who waits behind another does not learn the duration of that attempt either
         before = monotonic()
         with served.connection() as one, served.connection() as other:
             for connection in (one, other):
@@ -84,7 +84,7 @@ def test_s07_a_help_text_that_differs_names_no_user(tmp_path: Path) -> None:
 
 def test_s07_online_refusals_of_remote_logins_make_the_same_requests(tmp_path: Path) -> None:
     world = a_world(tmp_path / "store").signed_in_online()
-    for name in ("stranger", "alice"):  # what is withheld of her is withheld at once
+    for name in ("stranger", "alice"):  # her withheld data are erased at once
         world.server.calls.clear()
         assert world.login("1111111111", name).answer.result is Result.DENIED
         assert world.server.calls == ["sign_in", "sync"]

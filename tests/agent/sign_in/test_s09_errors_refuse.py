@@ -53,7 +53,7 @@ def test_s09_a_success_without_changes_needs_the_disk_too(tmp_path: Path) -> Non
     world = a_world(tmp_path / "store", files=files)
     typed = world.passcode()
     assert world.login(typed).answer.result == Result.GRANTED
-    world.alice.token.last_step = -1  # the server says yes once more, in the same second
+    world.alice.token.last_step = -1  # the server grants once more, in the same second
     files.broken = "write_new"
     assert world.login(typed).answer.result not in (Result.GRANTED, Result.ASK)
 

@@ -91,7 +91,7 @@ def test_s23_records_of_steps_used_elsewhere_are_erased(tmp_path: Path) -> None:
 def test_s23_expired_days_go_within_the_hour(tmp_path: Path) -> None:
     world = an_offline_world(tmp_path / "store")
     world.pass_time(86400)
-    world.device.store.change(lambda state: state)  # what the daemon does each hour
+    world.device.store.change(lambda state: state)  # the daemon's hourly work
     assert {unit.day for unit in world.held.units if unit.kind == "day"} <= {world.server.now // 86400}
     assert set(files_of(world)) == {unit.file for unit in world.held.units}
 

@@ -49,7 +49,7 @@ def test_low_data_are_reported_until_they_are_renewed(world: World) -> None:
 
 def test_expired_data_are_reported(world: World) -> None:
     world.pass_time(4 * DAY)
-    world.device.store.change(lambda state: state)  # erases what is past
+    world.device.store.change(lambda state: state)  # erases expired records
     assert not any(unit.kind == "day" for unit in world.held.units)
     assert notice(world) == "No whole day of offline data is left. Connect this computer to the network soon."
 

@@ -168,7 +168,7 @@ def test_s23_a_crash_between_success_and_lock_erases_the_step(tmp_path: Path) ->
         assert (used not in left) if said_yes else (used in left)
         assert later <= left
         seen.add((said_yes, left == whole))
-        # What it lacks is asked for again.
+        # The device requests missing units again.
         again.go_online()
         assert any(unit.is_given_up for unit in days(again)) is (said_yes and left != whole)
     assert seen == {(False, False), (True, False), (True, True)}

@@ -142,7 +142,7 @@ def test_s25b_an_increment_that_fails_is_no_change(swtpm: Swtpm, tmp_path: Path)
     swtpm.switch_on()
     later = world.device.store.change(lambda state: replace(state, next_sync=state.next_sync + 1))
     assert later.get_user(world.alice.user).failures == 0
-    # What was abandoned was sealed for a value that is over: it is no other past to choose from.
+    # The abandoned state was sealed for a past value, so it is no alternative to the current state.
     with pytest.raises(StoreUnreadable) as caught:
         world.device.store.keys.open_state(abandoned)
     assert caught.value.word == "older-state"

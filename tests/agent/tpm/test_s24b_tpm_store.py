@@ -51,7 +51,7 @@ def word_of(directory: Path, world: World, tcti: str = AUTO) -> str:
     """Return the reason why the store does not open."""
     with pytest.raises(StoreUnreadable) as caught:
         opened(directory, world, tcti)
-    assert re.search("enrol|firmware|password", str(caught.value))  # it says what to do
+    assert re.search("enrol|firmware|password", str(caught.value))  # the message has the next step
     return caught.value.word
 
 
@@ -130,7 +130,7 @@ def test_s24b_a_recreated_counter_opens_nothing(tmp_path: Path, swtpm: Swtpm) ->
     index = f"{keys._counter.index:#x}"
     swtpm.tool("tpm2_nvundefine", "-C", "o", index)
     assert word_of(tmp_path / "store", world) == "tpm-counter-gone"
-    # In its place one that takes any value: it has another name.
+    # A counter that takes any value replaces it, but has another name.
     swtpm.tool("tpm2_nvdefine", "-C", "o", "-s", "8", "-a", "authread|authwrite|no_da", index)
     assert word_of(tmp_path / "store", world) == "tpm-counter-gone"
 
@@ -172,7 +172,7 @@ def test_s33b_server_and_copied_disk_together_open_no_cached_password(tmp_path: 
     offline_key = world.alice.key
     session = UnlockedSecrets(world.device.store, world.alice.user, offline_key)
     assert session.open("os-password:alice") == PASSWORD
-    # The thief has the server's key, every byte of the disk, and even what is wrapped; not the TPM.
+    # The thief has the server's key, every byte of the disk, and even the wrapped keys, but not the TPM.
     (wrapped,) = world.held.secrets
     disk = bytes_of(tmp_path / "store")
     assert PASSWORD.reveal() not in disk
@@ -211,7 +211,7 @@ def test_s34_remnants_of_older_states_open_to_nothing(tmp_path: Path, swtpm: Swt
     world.login(world.passcode())
     keys = world.device.store.keys
     assert isinstance(keys, TpmKeys)
-    # Flash keeps what was overwritten: every state that was ever written is found again.
+    # Flash keeps overwritten data: every state that was ever written is found again.
     *older, newest = [each.data for each in files.log if each.what == "write" and each.path.name == "state.new"]
     assert len(older) > 5
     value, sealed_key, _ = _read_head(newest)

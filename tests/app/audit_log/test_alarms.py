@@ -197,7 +197,7 @@ def test_a_rolled_back_audit_log_raises_an_alarm(server: Instance) -> None:
     assert "sparekey audit verify" in notices(server)[0].body
 
 
-# Who may see and acknowledge
+# Permissions to see and acknowledge
 
 
 def an_auditor(domain_id: str, *permissions: Permission) -> Actor:

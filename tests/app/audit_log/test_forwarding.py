@@ -162,7 +162,7 @@ def test_an_exporter_with_a_lapsed_claim_does_not_move_the_cursor(any_server: In
     assert third.ids == every_id(any_server)
 
 
-# What an event says
+# Content of an event
 
 
 def test_an_event_names_its_user_in_one_line(server: Instance) -> None:

@@ -243,7 +243,7 @@ def test_s80_a_database_rolled_back_to_yesterday_is_found_by_witnesses(
     witness = newest(chained)
     roll_back_to_batch_2(chained)
     with chained.read() as connection:
-        assert not contains(connection, witness)  # what the first agent that calls learns
+        assert not contains(connection, witness)  # the first agent in contact learns this
     assert faults(chained, witness) == [(LogFault.TAIL_CUT, 4, None, None)]
     for day in range(3):  # the server continues: the audit log becomes longer than the witness saw
         add_rows(chained, 3)

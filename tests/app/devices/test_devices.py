@@ -119,7 +119,7 @@ def test_a_revoked_device_keeps_its_name_and_loses_everything_else(any_server: I
     revoke(any_server, ROOT, "laptop", now=NOW + 1)
     assert device.row.revoked_at == NOW + 1
     assert held_units(any_server, ROOT, "laptop") == []
-    # of the device, and of whose data it held
+    # events of the device, and of the user whose data it held
     assert [row.account_id for row in logged_events(any_server, Action.DEVICE_REVOKED)] == [None, user.account_id]
 
 

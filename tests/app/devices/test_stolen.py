@@ -210,7 +210,7 @@ def test_a_second_report_finds_nothing_left(server: Instance) -> None:
     again = report_stolen(server, ROOT, stolen.device_id, now=LATER + 60)
     assert again.users == ()
     assert again.before == EarlierReport(LATER, ROOT.name, (alice.login,))
-    # by then there are two, and the first one is still the one to tell of
+    # by then there are two reports, and the first one is still shown
     assert look_at_stolen(server, ROOT, stolen.device_id, now=LATER + 90).before == again.before
     assert token_row(server, alice.serial) == at_first
     assert stolen.row.revoked_at == LATER
@@ -245,7 +245,7 @@ def test_s63_users_elsewhere_are_counted_and_not_named(any_server: Instance) -> 
     assert report == seen
     assert bob.login not in repr(report)
     assert bob.serial not in repr(report)
-    # it ended all the same
+    # it ended nevertheless
     assert token_row(any_server, bob.serial).pin_must_change
     again = report_stolen(any_server, sales, "shared", now=LATER + 60)
     assert (again.users, again.elsewhere) == ((), 0)
@@ -372,7 +372,7 @@ def test_a_device_shows_its_revocation_and_its_theft(server: Instance) -> None:
     assert (revoked.at, revoked.stolen, revoked.told_at) == (NOW + 30, False, None)
     report_stolen(server, ROOT, stolen.device_id, now=LATER)
     gone = look_into(server, ROOT, stolen.device_id, now=LATER).gone
-    assert gone == replace_fields(revoked, at=LATER, stolen=True)  # what it held is known from the revocation
+    assert gone == replace_fields(revoked, at=LATER, stolen=True)  # its data are known from the revocation
 
 
 def test_s63_users_out_of_scope_are_only_counted(server: Instance) -> None:

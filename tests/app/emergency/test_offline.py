@@ -73,7 +73,7 @@ def emergency_sign_in(device: Device, user: User, code: str, now: int) -> Method
     return granted(device.sign_in(user, now, Secret(user.pin + code)).outcome).method
 
 
-# Which code to read out
+# The code to read out
 
 
 def test_the_code_is_shown_with_groups_spelling_version_expiry_and_the_need_of_a_pin(any_server: Instance) -> None:
@@ -157,7 +157,7 @@ def test_two_devices_hold_different_codes(server: Instance, holder: tuple[User, 
     tower.contact(user, NOW + 30)
     assert versions(server, user) == {"laptop": 1, "tower": 1}
     first = shown_code(server, user, "laptop", now=NOW + 40)
-    # The emergency is over on the tower only: the laptop goes on holding the code that the caller noted down.
+    # The emergency is over on the tower only: the laptop still holds the code that the caller noted down.
     granted(tower.sign_in(user, NOW + 60).outcome)
     assert versions(server, user) == {"laptop": 1, "tower": 1}
     assert {row.device: row.pending for row in held(server, user)} == {"laptop": False, "tower": True}
@@ -238,11 +238,11 @@ def test_a_user_dropped_from_a_device_holds_nothing_there(server: Instance, hold
     edit_policy(server, {"users_per_device": "1"})
     granted(device.sign_in(a_user(server, pin=PIN), NOW + 30).outcome)
     device.sync(NOW + 40)
-    device.sync(NOW + 50)  # the device says that it is gone
+    device.sync(NOW + 50)  # the device reports that it lost the code
     assert held(server, user) == []
 
 
-# Why there is none
+# Obstacles
 
 
 def refusal(server: Instance, user: User, kind: CodeKind = TOKENCODE, now: int = NOW) -> SparekeyError:
@@ -375,7 +375,7 @@ def test_a_shown_code_stays_until_its_token_signs_in(server: Instance, holder: t
     granted(device.sign_in(user, NOW + 30).outcome)
     assert replaced(server, user, device, NOW + 30)
     assert denied(device.sign_in(user, NOW + 40, Secret(PIN + code)).outcome).reason is Reason.WRONG_PASSCODE
-    # The new one works online too: what is allowed is a matter of the token.
+    # The new one works online too: the permission belongs to the token.
     fresh = shown_code(server, user, now=NOW + 41)
     assert emergency_sign_in(device, user, fresh, NOW + 42) is Method.EMERGENCY_TOKENCODE
     (row,) = logged_events(server, Action.EMERGENCY_REPLACED)
@@ -549,7 +549,7 @@ def test_an_online_use_is_matched_to_its_shown_code_or_raises_an_alarm(
 ) -> None:
     user, device = holder
     set_online(server, ROOT, user.serial, allowed=True, now=NOW)
-    with server.database.read() as connection:  # what an intruder would have to read
+    with server.database.read() as connection:  # as an intruder would have to read it
         version = emergency_codes.find_version(connection, user.account_id, user.token_id, 1)
     assert version is not None
     code = open_code(server.vault, version).reveal()

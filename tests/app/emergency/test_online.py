@@ -188,7 +188,7 @@ def test_the_code_of_one_token_does_not_work_for_another_person(server: Instance
     granted(enter(server, user, code))
 
 
-# Who is given it
+# Conditions of access
 
 
 def refused(server: Instance, user: User, now: int = NOW) -> str:
@@ -276,7 +276,7 @@ def test_a_code_can_be_spelled(server: Instance) -> None:
         assert all(word[0].upper() == letter for word, letter in zip(words, code.reveal(), strict=True) if letter > "9")
 
 
-# How it stands, how it ends
+# State and end of access
 
 
 def test_s41_codes_are_in_the_database_only_encrypted(any_server: Instance, tmp_path: Path) -> None:

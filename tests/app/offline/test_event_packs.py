@@ -102,7 +102,7 @@ def test_a_pack_confirms_no_emergency_code(server: Instance) -> None:
     assert wanted_kinds(device, presser, NOW + 60) == []
 
 
-# What is used offline
+# Offline use
 
 
 def used_offline(device: Device, presser: Presser, *counters: int) -> None:

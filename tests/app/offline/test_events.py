@@ -188,7 +188,7 @@ def test_alarms_of_the_device_are_raised_at_the_server(server: Instance, kind: E
     assert alarms(server) == ([alarm.value] if alarm else [])
 
 
-# What an offline success uses up
+# Steps and counters used up by an offline success
 
 
 def test_an_offline_success_uses_its_step_up_before_anything_else(any_server: Instance) -> None:

@@ -268,7 +268,7 @@ def test_a_code_replaced_during_sealing_is_discarded(any_server: Instance) -> No
     said = device.sync_of(user, NOW + 30)
 
     def show_again() -> None:
-        show(any_server, user, now=NOW + 31)  # what the device holds is version 1, and the caller is on the phone
+        show(any_server, user, now=NOW + 31)  # the device holds version 1, and the caller is on the phone
 
     before = receipts_of(device)
     slow = replace(device, instance=interrupted(any_server, show_again))

@@ -138,7 +138,7 @@ def test_a_device_that_loses_its_tpm_keeps_nothing_from_that_contact_on(any_serv
     edit_policy(any_server, {"require_hardware_store": "on"})
     device = a_device(any_server)
     granted(device.sign_in(alice, NOW).outcome)
-    assert contact(device, Protection.FILE) == []  # there is nothing of anybody on it
+    assert contact(device, Protection.FILE) == []  # it holds no user's data
     contact(device, Protection.TPM)
     granted(device.sign_in(alice, NOW + 30).outcome)
     (said,) = contact(device, Protection.TPM, at=NOW + 30)

@@ -166,7 +166,7 @@ def test_s33_no_unit_and_no_secret_behind_it_is_stored(instance: Instance, tmp_p
 
 
 def test_s33_receipts_tell_which_units_a_device_holds(instance: Instance) -> None:
-    # the other side of the promise: without the bytes, the server still knows what is where
+    # the other half of the promise: without the bytes, the server still knows every device's units
     given = give_everything(instance)
     with instance.database.write() as connection:
         device = devices.find_device(connection, "laptop")

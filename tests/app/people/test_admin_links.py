@@ -71,7 +71,9 @@ def test_an_existing_user_keeps_roles_and_tokens(server: Instance) -> None:
     assert isinstance(opened.outcome, Granted)
     assert opened.outcome.account_id == alice.account_id
     assert isinstance(submit(server, alice, LATER), Granted)
-    key = with_passkey(server, make_link(server, ROOT, "alice", now=LATER))  # who has the role gets one more way in
+    key = with_passkey(
+        server, make_link(server, ROOT, "alice", now=LATER)
+    )  # a role holder gets an additional way to sign in
     assert signed_in(server, key).token.reveal()
 
 

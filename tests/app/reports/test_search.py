@@ -61,7 +61,7 @@ def names(server: Instance, text: str = "", actor: Actor = ROOT, *, now: int = N
         ("lukasz", ["zoe@corp.local"]),
         ("STRASSEN", ["Dirk"]),
         ("d@sales", ["Dirk"]),
-        ("example", []),  # everybody's
+        ("example", []),  # of all users
         ("d", ["Dirk"]),
         ("", ["Dirk", "anna.meier", "bmueller", "zoe@corp.local"]),
         ("  ", ["Dirk", "anna.meier", "bmueller", "zoe@corp.local"]),

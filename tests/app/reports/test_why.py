@@ -92,7 +92,7 @@ def test_a_locked_user(server: Instance) -> None:
     assert online["not locked"].verdict is RuleResult.STOPS
     assert online["not locked"].mend == f"sparekey user unlock {user.login}"
     assert online["not locked"].source == "lockout policy 'Default'"
-    # a lock stops what is new and voids nothing
+    # a lock stops new units and voids none
     assert f"the tokencode of {user.serial}" in offline["sign-in"].why
     assert offline["new offline data"].verdict is RuleResult.WAITS
     # from its next contact on the device takes emergency codes only
@@ -153,7 +153,7 @@ def test_a_policy_s_obstacle_names_its_source(server: Instance) -> None:
 
 def test_data_that_have_run_out(server: Instance) -> None:
     user = a_user(server, pin="4711abcd")
-    a_filled_device(server, user)  # holds what was left of the day
+    a_filled_device(server, user)  # holds the rest of the day
     offline = lines_of(server, user, Side.OFFLINE, now=LATER)
     assert offline["tokencode"].verdict is RuleResult.STOPS
     assert offline["sign-in"].verdict is RuleResult.OK  # the codes last longer

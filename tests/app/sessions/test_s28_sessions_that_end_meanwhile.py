@@ -115,7 +115,7 @@ def test_s28_no_passkey_is_added_at_the_console_in_a_session_that_the_report_has
     with pytest.raises(NotAllowed, match="has ended"):
         passkeys.add_passkey(server, PLACE, session, "thief", answer, LATER)
     assert passkeys.list_passkeys(server, ROOT, chief.login) == []
-    assert actor_again(server, chief).grants  # it was not for want of a role
+    assert actor_again(server, chief).grants  # it did not fail because of a missing role
 
 
 def test_s28_a_pin_change_in_progress_does_not_undo_the_report(victim: Victim) -> None:

@@ -319,7 +319,7 @@ def test_an_event_token_far_ahead_moves_only_with_the_second_code(any_server: In
     assert reason(submit(any_server, user, NOW, presser.typed(far + 1))) is Reason.ALREADY_USED
 
 
-# Who answers, when, and once
+# Answering: by the same caller, in time, once
 
 
 def test_s01_a_challenge_is_answered_once(any_server: Instance) -> None:
@@ -379,7 +379,7 @@ def test_an_answer_to_an_unknown_challenge_is_refused_and_not_counted(server: In
     assert failures(server, user) == 3
 
 
-# What changes in between
+# Changes during a challenge
 
 
 def test_changes_of_a_token_end_its_challenges(any_server: Instance) -> None:

@@ -31,7 +31,7 @@ class Computer:
     def run(self, command: str, *arguments: str, typed: str = "") -> "subprocess.CompletedProcess[str]":
         line = [*AGENT, command, *arguments, "--state", str(self.state), *self.options, "--json"]
         if command == "enroll" and "--tpm" not in arguments:
-            line += ["--tpm", "off"]  # a TPM of the computer that runs the tests would keep what is made there
+            line += ["--tpm", "off"]  # a TPM of the computer that runs the tests would keep objects of the tests
         return subprocess.run(line, input=typed + "\n", capture_output=True, text=True, timeout=120, check=False)
 
     def data(self, command: str, *arguments: str, typed: str = "", status: int = 0) -> dict[str, Any]:

@@ -73,12 +73,12 @@ def test_doctor_reports_each_fault_once_with_its_effect(computer: Computer) -> N
         computer.server.simulator.unreachable = None
         told = computer.server.simulator.now = clock.now() + 100
         computer.data("sync")
-        # told from memory: the contact before is too near for this one to be written down
+        # from memory: this contact is too soon after the last one to be saved
         assert datetime.fromisoformat(computer.data("status")["last_contact"]).timestamp() == told
         assert {"name": "server", "ok": True, "words": "answers", "more": ""} in computer.data("doctor")["findings"]
         computer.server.simulator.revoked = True
         assert found("server") == HOW_AFTER_REVOKING
-    assert computer.data("status")["revoked"]  # as it was heard when the daemon ran
+    assert computer.data("status")["revoked"]  # as the daemon had learned it
     assert found("server") == HOW_AFTER_REVOKING
 
 

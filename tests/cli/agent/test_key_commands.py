@@ -15,7 +15,7 @@ from tests.cli.agent.commands_under_test import AGENT, Computer, a_computer
 pytestmark = pytest.mark.services
 
 KEY = bytes(range(64))  # with line feeds and zeros: kept to the byte
-# What follows has this terminal and no other: `getpass` asks on it, whatever standard input is.
+# The rest has only this terminal: `getpass` asks on it, whatever standard input is.
 ON_A_TERMINAL = (
     "import os, sys; os.setsid(); os.close(os.open(sys.argv[1], os.O_RDWR)); os.execvp(sys.argv[2], sys.argv[2:])"
 )

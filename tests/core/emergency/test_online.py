@@ -221,7 +221,7 @@ def test_s07_a_misread_offline_code_that_was_tried_as_another_one_counts_and_is_
     assert refused == replace(a_denial(Reason.WRONG_PASSCODE), misread=(2,))
     locked = decided(misread, a_token(), failures=LOCKED)
     assert locked == Denied(Reason.LOCKED, "a", misread=(2,))
-    # in groups with dashes it can be no emergency tokencode
+    # with dashes between groups it cannot be an emergency tokencode
     assert decided(dashed, a_token()) == Denied(Reason.MISREAD, "a", misread=(2,))
 
 

@@ -36,7 +36,7 @@ def test_a_steady_rate_is_warned_of_once() -> None:
     assert pace(*range(HOUR // 2, 2 * HOUR, HOUR // 2)) is Pace.CALM
     # One each 20 minutes is 3 within an hour, each time.
     assert pace(*range(HOUR // 3, 2 * HOUR, HOUR // 3), warned=HOUR // 3) is Pace.WARNED
-    # After a pause of more than an hour it is said again.
+    # After a pause of more than an hour the warning is repeated.
     assert pace(HOUR + 900, HOUR + 800, HOUR + 700, 20, 10, warned=HOUR + 700) is Pace.WARNED_NOW
 
 
@@ -87,7 +87,7 @@ def test_s42_each_stretch_above_the_limit_is_reported_once_at_its_start(acts: li
 
 
 PEOPLE = {
-    # who decides, who asked: whether these are two people
+    # decider, requester: True if these are two people
     ("user:a", "user:b"): True,
     ("user:a", "user:a"): False,
     ("user:a", "os:root"): True,

@@ -81,7 +81,7 @@ def test_the_conclusion_agrees_with_the_decision(person: Person) -> None:
     assert ("temporary" in said.why) is by_code
     assert (said.verdict is RuleResult.OK) is (by_token or by_code)
     stops = [line for line in lines[1:] if line.verdict is RuleResult.STOPS]
-    # whatever keeps the token's codes out has a line of its own, which says what to do
+    # each obstacle to the token's codes has its own line with the remedy
     assert bool(stops) is not by_token
     assert all(line.mend for line in stops)
     assert not any(line.mend for line in lines[1:] if line.verdict is RuleResult.OK)

@@ -103,7 +103,7 @@ def access(**values: object) -> OnlineEmergency:
     return OnlineEmergency(**{"codes": codes, **defaults, **values})  # type: ignore[arg-type] # a builder
 
 
-# name: what was typed, the tokens, the rest of the snapshot; the refusal
+# name: the typed text, the tokens, the rest of the snapshot; the refusal
 REFUSALS: dict[str, tuple[str, list[TokenState], dict[str, object], Denied]] = {
     "disabled account": (
         RIGHT,

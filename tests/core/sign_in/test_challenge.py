@@ -329,7 +329,7 @@ def test_after_a_few_tries_the_sign_in_restarts() -> None:
     assert answered(differ, PIN, renewing()) == Denied(Reason.PINS_DIFFER, "a", "t")
 
 
-# What changed in between
+# Changes during a challenge
 
 _ACCESS = OnlineEmergency(EmergencyKind.FIXED, IfAvailable.DENY, None, ())
 CHANGES: dict[str, tuple[AccountState, TokenState, Reason]] = {

@@ -51,7 +51,7 @@ def test_only_the_same_pin_matches_and_case_counts() -> None:
 
 
 def test_a_verifier_made_at_another_cost_is_still_read() -> None:
-    # parameters rise in time: what is stored says how it was made
+    # parameters rise over time, so each stored verifier names its own
     salt = bytes(range(16))
     dearer = PinVerifier(Secret(argon2id(b"1234", salt, 2 * MEMORY_KIB, PASSES)), salt, 2 * MEMORY_KIB, PASSES, 4)
     assert dearer.matches("1234")

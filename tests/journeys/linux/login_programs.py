@@ -30,12 +30,12 @@ class LoginProgram:
     name: str
     command: tuple[str, ...]
     proof: str  # a line that only a logged-in user sees
-    by: str = "root"  # who starts it
+    by: str = "root"  # the account that starts it
     opens_shell: bool = False  # the proof is asked for at a shell's prompt
-    knock: tuple[str, str] = ("", "")  # what is shown before all else, and what is typed then; PERSON stands there, too
-    refusal: str = ""  # shown by a program that goes on after a no
+    knock: tuple[str, str] = ("", "")  # the first prompt and its answer, in which PERSON is replaced, too
+    refusal: str = ""  # shown by a program that continues after a refusal
     goes_on: bool = False  # after a yes as well
-    is_slow: bool = False  # forgets what is typed before it waits
+    is_slow: bool = False  # drops input from before its prompt
 
     def try_it(self, machine: Machine, login: str, *typed: str | tuple[str, str], by: str = "") -> Said:
         """Try to log in once, as another caller than usual if `by` is given. `typed`: answers to the passcode's prompt,

@@ -17,7 +17,7 @@ SERVER_ADDRESS = "192.0.2.1"  # RFC 5737: an address of documentation
 LAPTOP_ADDRESS = "192.0.2.2"
 SERVER_END, LAPTOP_END = "to-laptop", "to-server"
 
-# What an administrator or a package may change on the laptop: copies of the machine's own.
+# Paths that an administrator or a package may change on the laptop: copies of the machine's own.
 OWN = ("/etc", "/var/lib/pam", "/var/cache/debconf", "/usr/share/pam-configs", SECURITY)
 
 _SET_UP = """

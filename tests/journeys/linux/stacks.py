@@ -12,7 +12,7 @@ from tools.tree import ROOT
 
 PROFILES = ROOT / "packaging/pam"
 POSTINST = ROOT / "packaging/deb/debian/sparekey-agent.postinst"
-FORMER = "1.0"  # of the version before: its words to a newcomer are not said again
+FORMER = "1.0"  # of the previous version: the welcome message is not repeated
 ALONE, AFTER_PASSWORD = "sparekey", "sparekey-second"
 
 
@@ -22,7 +22,7 @@ class Stacks:
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
         self._enabled = ""
-        self._as_enabled = ""  # what the profiles made, while something else is there
+        self._as_enabled = ""  # the file of the profiles, while another one replaces it
 
     def hurry(self) -> None:
         """Remove the delay of two seconds after a wrong password, once pam-auth-update has run."""

@@ -14,7 +14,7 @@ def test_an_emergency_tokencode_needs_the_pin(laptop: Laptop) -> None:
     alice = laptop.add_traveller()
     laptop.pair.unplug()
     refused = SU.try_it(laptop.machine, alice.login, alice.wrong_passcode())
-    # what caller and help desk have to agree on
+    # caller and help desk must agree on these
     assert f"Device {NAME} holds emergency tokencode version 1, emergency passcode version 1." in refused.words
     assert HELP_TEXT in refused.words
     shown = shown_tokencode(laptop, alice)
@@ -81,7 +81,7 @@ def test_after_too_many_failures_an_emergency_code_still_works(laptop: Laptop) -
     assert HELP_TEXT in said.words
     assert laptop.held(alice).failures == 3
     code = shown_tokencode(laptop, alice)["code"]
-    assert SSH.try_it(laptop.machine, alice.login, PIN + code).is_in  # one entry: in, and the block is gone
+    assert SSH.try_it(laptop.machine, alice.login, PIN + code).is_in  # one entry signs in and clears the block
     assert SUDO.try_it(laptop.machine, alice.login, alice.passcode()).is_in
     assert not SU.try_it(laptop.machine, alice.login, alice.wrong_passcode()).is_in
     assert laptop.held(alice).failures == 1

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.services
 
 PASSWORD = "correct horse"
 CONSOLE, ELSEWHERE = "tty=tty1", "tty=pts/3"
-# how the terminals of consoles are called: no journey sits at one
+# names like those of console terminals, which no journey uses
 EXAMPLE = Path("/etc/pam.d/example")
 
 

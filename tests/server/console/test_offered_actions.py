@@ -59,7 +59,7 @@ def test_rights_in_other_domains_offer_no_actions_here(world: World, token: Secr
         offered |= dict.fromkeys(_LINK.findall(shown), path)
         for action in _FORM.findall(shown):
             found = page_of(action)
-            # what names nothing is a search, or is done with what is chosen; one's own account is one's own
+            # pages without a name are searches, or act on the chosen rows; the own account is one's own
             its_own = found.permission is None or "{" not in found.path
             assert its_own, f"{path} offers {found.path}"
     for link, path in offered.items():

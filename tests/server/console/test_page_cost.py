@@ -31,8 +31,8 @@ from tests.server.page_world import address_of, header, visit
 from tests.server.self_service_visitor import signed_in
 
 MOST_BYTES, MOST_STATEMENTS = 60_000, 10
-MOST_OF_FORMS = 16  # what a form does asks, too, before it changes anything
-# What is looked for, where a page looks for something.
+MOST_OF_FORMS = 16  # the action of a form reads, too, before it changes anything
+# Search texts, for pages with a search.
 QUERIES = {
     "/console/search": "for=person",
     "/console/users": "text=person&state=enabled",

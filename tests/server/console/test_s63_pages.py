@@ -58,7 +58,7 @@ def test_s63_a_visitor_without_a_session_is_redirected_to_sign_in(world: World, 
 @every_page
 def test_s63_all_other_permissions_are_not_enough(world: World, page: Page) -> None:
     if page.permission is None:
-        return  # for everybody who signed in; what it shows is said by its use cases
+        return  # for every signed-in user; its use cases decide on its content
     token = somebody_with(world, frozenset(Permission) - {page.permission})
     before = effects(world.instance)
     reply = run(visit(world, page, token))

@@ -21,7 +21,7 @@ class Sender:
     """A client that sends a part of a file, and its end only when the test releases it."""
 
     def __init__(self, world: World, path: str, token: Secret[str]) -> None:
-        self.asked = 0  # how often the server asked for more
+        self.asked = 0  # number of the server's reads
         self.may_end = asyncio.Event()
         self.began = asyncio.Event()
         self.status = 0

@@ -22,7 +22,7 @@ from tests.server.operation_world import INSIDE, OUTSIDE, World, an_administrato
 every_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=[each.name for each in OPERATIONS])
 # what only shows itself to who has another permission, too, is not there
 _REFUSED = ((403, "not-allowed"), (404, "not-found"))
-_ANYBODY = {"approvals.list_approvals"}  # everybody sees what they asked for themselves
+_ANYBODY = {"approvals.list_approvals"}  # all actors see their own requests
 _NO_EFFECT = (Action.SESSION_BEGUN, Action.USERS_IMPORTED)
 
 

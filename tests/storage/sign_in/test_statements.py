@@ -329,7 +329,7 @@ def test_a_tokencode_ends_the_emergency_of_its_token_on_request(server: Instance
         assert statements.online_codes(connection, user.account_id) == []
         assert not statements.end_emergency(connection, user.token_id)
         assert statements.end_emergency(connection, other.token_id)
-    give_access(server, other)  # its codes are gone already
+    give_access(server, other)  # its codes are used up already
     with server.database.write() as connection:
         assert statements.end_emergency(connection, other.token_id)
 

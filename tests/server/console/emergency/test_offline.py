@@ -130,7 +130,7 @@ def test_s42_without_the_caller_s_identification_nothing_is_shown(world: World, 
     reply = ask(world, hedy, "POST", f"{TOKENCODES}/show", {**CALLER, "caller": "  "})
     assert reply.status == 400
     assert "'How the caller was identified' is empty" in words(reply)
-    assert 'value="T-1"' in reply.body.decode()  # what was typed is still there
+    assert 'value="T-1"' in reply.body.decode()  # the typed text is still there
     assert code_on(reply) == ""
     assert logged_events(world.instance, Action.EMERGENCY_SHOWN) == []
 
