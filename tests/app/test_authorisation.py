@@ -102,7 +102,7 @@ def an_object(server: Instance, kind: str, domain: str) -> str:
     return user.login if kind == "user" else a_token(server, user.login, user.account_id, with_pin=True).serial
 
 
-def who_has(server: Instance, permissions: set[Permission], domain: str) -> Actor:
+def actor_with(server: Instance, permissions: set[Permission], domain: str) -> Actor:
     """An administrator with exactly these permissions, in the domain and below."""
     roles.add_role(server, ROOT, "own", sorted(permissions), now=NOW)
     a_user(server, "holder", domain=domain)
@@ -114,14 +114,14 @@ def test_the_permission_in_the_domain_is_enough(server: Instance, name: str) -> 
     case = CASES[name]
     add_tree(server)
     wanted = an_object(server, case.kind, "Bern")
-    case.do(server, who_has(server, {case.needed}, "Sales"), wanted, "Bern")
+    case.do(server, actor_with(server, {case.needed}, "Sales"), wanted, "Bern")
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_s63_objects_out_of_scope_do_not_exist(server: Instance, name: str) -> None:
     case = CASES[name]
     add_tree(server)
-    actor = who_has(server, set(Permission), "Support")
+    actor = actor_with(server, set(Permission), "Support")
     wanted = an_object(server, case.kind, "Bern")
     with pytest.raises(NotFound) as there:
         case.do(server, actor, wanted, "Support")
@@ -136,7 +136,7 @@ def test_s63_objects_out_of_scope_do_not_exist(server: Instance, name: str) -> N
 def test_s63_a_missing_permission_is_refused(server: Instance, name: str) -> None:
     case = CASES[name]
     add_tree(server)
-    actor = who_has(server, set(Permission) - {case.needed}, "Sales")
+    actor = actor_with(server, set(Permission) - {case.needed}, "Sales")
     with pytest.raises(NotAllowed, match=rf"\({case.needed.value}\)"):
         case.do(server, actor, an_object(server, case.kind, "Bern"), "Bern")
 
@@ -151,7 +151,7 @@ def test_s63_users_with_more_rights_are_out_of_reach(server: Instance, name: str
     case = CASES[name]
     add_tree(server)
     wanted = an_object(server, case.kind, "Bern")
-    actor = who_has(server, {case.needed}, "Sales")
+    actor = actor_with(server, {case.needed}, "Sales")
     kind, holder = (HolderKind.CLIENT, wanted) if case.kind == "client" else (HolderKind.USER, "alice")
     roles.grant(server, ROOT, "auditor", kind, holder, "Bern", now=NOW)
     with pytest.raises(NotAllowed, match="rights that you do not have"):
@@ -165,7 +165,7 @@ def test_s63_only_rows_in_scope_come_back(server: Instance) -> None:
         a_device(server, f"device-{domain}", domain=domain)
         clients.add_client(server, ROOT, f"client-{domain}", domain, now=NOW)
     everything = PREDEFINED[SUPER_ADMINISTRATOR]
-    actor = who_has(server, set(everything), "Sales")
+    actor = actor_with(server, set(everything), "Sales")
     assert {each.login for each in users.list_users(server, actor)} == {"user-Sales", "user-Bern", "holder"}
     assert {each.login for each in tokens.list_tokens(server, actor)} == {"user-Sales", "user-Bern", "holder"}
     assert {each.name for each in devices.list_devices(server, actor)} == {"device-Sales", "device-Bern"}
@@ -178,14 +178,14 @@ def test_s63_grants_elsewhere_are_not_seen(server: Instance) -> None:
     an_administrator(server, ("help desk", "Support"), login="desk-support", domain="Support")
     an_administrator(server, ("help desk", "Bern"), login="desk-bern", domain="Bern")
     an_administrator(server, ("help desk", "Bern"), login="desk-from-support", domain="Support")
-    actor = who_has(server, {P.ROLE_VIEW}, "Sales")
+    actor = actor_with(server, {P.ROLE_VIEW}, "Sales")
     assert [each.holder for each in roles.list_grants(server, actor).items] == ["desk-bern"]
     assert [each.holder for each in roles.show_role(server, actor, "help desk").grants] == ["desk-bern"]
 
 
 def test_s63_an_actor_cannot_give_rights_that_it_lacks(server: Instance) -> None:
     add_tree(server)
-    actor = who_has(server, {P.ROLE_MANAGE, P.USER_VIEW}, "Sales")
+    actor = actor_with(server, {P.ROLE_MANAGE, P.USER_VIEW}, "Sales")
     a_user(server, "carol", domain="Sales")
     for role, domain in (("help desk", "Sales"), ("help desk", "Bern"), (SUPER_ADMINISTRATOR, "Bern")):
         with pytest.raises(NotAllowed, match="you can grant only permissions"):
@@ -199,7 +199,7 @@ def test_s63_an_actor_cannot_give_rights_that_it_lacks(server: Instance) -> None
 
 
 def test_s63_a_role_is_never_larger_than_its_creator_s_rights(server: Instance) -> None:
-    actor = who_has(server, {P.ROLE_MANAGE, P.USER_VIEW}, TOP_DOMAIN)
+    actor = actor_with(server, {P.ROLE_MANAGE, P.USER_VIEW}, TOP_DOMAIN)
     for change in (roles.add_role, roles.set_permissions):
         name = "new" if change is roles.add_role else "own"
         with pytest.raises(NotAllowed, match="you can grant only permissions"):
@@ -209,7 +209,7 @@ def test_s63_a_role_is_never_larger_than_its_creator_s_rights(server: Instance) 
 def test_s63_an_actor_cannot_revoke_rights_above_its_own(server: Instance) -> None:
     add_tree(server)
     an_administrator(server, ("help desk", "Bern"), login="desk", domain="Bern")
-    actor = who_has(server, {P.ROLE_MANAGE}, "Sales")
+    actor = actor_with(server, {P.ROLE_MANAGE}, "Sales")
     with pytest.raises(NotAllowed, match="rights that you do not have"):
         roles.revoke(server, actor, "help desk", HolderKind.USER, "desk", "Bern", now=NOW)
 
@@ -238,7 +238,7 @@ def test_s63_moving_gives_no_rights(server: Instance) -> None:
 
 def test_s63_rows_of_a_file_outside_the_scope_are_refused(server: Instance) -> None:
     add_tree(server)
-    actor = who_has(server, {P.USER_ADD, P.USER_VIEW}, "Sales")
+    actor = actor_with(server, {P.USER_ADD, P.USER_VIEW}, "Sales")
     data = b"login,domain\nanna,Bern\nbert,Support\ncarl,Nowhere\n"
     report = import_users(server, actor, data, now=NOW)
     assert report.added == 1
@@ -251,7 +251,7 @@ def test_s63_rows_of_a_file_outside_the_scope_are_refused(server: Instance) -> N
 def test_s63_a_device_out_of_scope_keeps_no_name_back(server: Instance) -> None:
     add_tree(server)
     elsewhere = a_device(server, "laptop", domain="Bern")
-    invitations.invite(server, who_has(server, {P.DEVICE_INVITE}, "Support"), "laptop", "Support", now=NOW)
+    invitations.invite(server, actor_with(server, {P.DEVICE_INVITE}, "Support"), "laptop", "Support", now=NOW)
     with pytest.raises(Conflict, match="a device 'laptop' already"):
         invitations.invite(server, ROOT, "laptop", "Support", now=NOW)
     devices.revoke(server, ROOT, elsewhere.device_id, now=NOW)

@@ -85,7 +85,7 @@ def several_chosen(visit: Visitor, _: Furnished) -> None:
     visit.go("/console/users?text=dor").get_by_label("Select all on this page").check()
 
 
-def several_asked_about(visit: Visitor, place: Furnished) -> None:
+def several_to_confirm(visit: Visitor, place: Furnished) -> None:
     several_chosen(visit, place)
     visit.page.get_by_role("button", name="Disable", exact=True).click()
     expect(visit.page.get_by_text("These 2 users")).to_be_visible()
@@ -211,7 +211,7 @@ OPERATORS: Final[Mapping[str, State]] = {
     "nothing on record": at("/console/audit?result=no-pin-set"),
     "a record of somebody unknown": at("/console/audit?user=nobody-at-all"),
     "several chosen": several_chosen,
-    "several asked about": several_asked_about,
+    "several to confirm": several_to_confirm,
     "a new user without a name": mistaken("/console/new-user", "Add user"),
     "a domain without a name": mistaken("/console/domains:add", "Add"),
     "a role without a name": mistaken("/console/roles:add", "Add"),

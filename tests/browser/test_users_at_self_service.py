@@ -14,7 +14,7 @@ pytestmark = pytest.mark.services
 NEW_PIN = "93kd71"
 
 
-def somebody(site: Site, login: str) -> User:
+def a_user_of(site: Site, login: str) -> User:
     return a_user(site.instance, login, pin=PIN, now=clock_now() - 3_600)
 
 
@@ -28,7 +28,7 @@ def try_to_sign_in(visit: Visitor, login: str, passcode: str) -> Page:
 
 
 def test_a_user_sees_working_ways_and_changes_the_pin(site: Site, visit: Visitor) -> None:
-    alice = somebody(site, "alice")
+    alice = a_user_of(site, "alice")
     site.filled_device(alice, "laptop-alice")
     page = visit.sign_in(alice, "/")
     expect(page.get_by_text("You could sign in with your token on this device.")).to_be_visible()
@@ -69,7 +69,7 @@ def test_a_user_without_a_pin_chooses_one_at_sign_in(site: Site, visit: Visitor)
 
 
 def test_a_lost_token_and_a_stolen_device_are_reported_in_two_clicks(site: Site, visit: Visitor) -> None:
-    carol = somebody(site, "carol")
+    carol = a_user_of(site, "carol")
     device = a_device(site.instance, "laptop-carol", now=clock_now())
     device.sign_in(carol, clock_now(), Secret(site.passcode(carol)))
     page = visit.sign_in(carol, "/self-service")
@@ -90,7 +90,7 @@ def test_a_lost_token_and_a_stolen_device_are_reported_in_two_clicks(site: Site,
 
 
 def test_s07_the_page_does_not_reveal_users(site: Site, visit: Visitor) -> None:
-    dora = somebody(site, "dora")
+    dora = a_user_of(site, "dora")
     pages = []
     for login, passcode in (("dora", dora.wrong(clock_now()).reveal()), ("nobody", "4711000000"), ("dora", "?")):
         page = try_to_sign_in(visit, login, passcode)
@@ -106,7 +106,7 @@ def test_s07_the_page_does_not_reveal_users(site: Site, visit: Visitor) -> None:
 
 def test_a_user_without_the_token_signs_in_with_a_passkey_and_makes_codes(site: Site, visit: Visitor) -> None:
     edit_policy(site.instance, {"own_emergency_days": "3"}, kind=PolicyKind.TOKEN, now=clock_now())
-    eve = somebody(site, "eve")
+    eve = a_user_of(site, "eve")
     page, _ = visit.sign_in(eve, "/self-service"), plug_in_key(visit)
     page.get_by_role("link", name="Passkeys").click()
     page.get_by_role("button", name="Add a passkey").click()

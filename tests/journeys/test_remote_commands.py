@@ -19,7 +19,7 @@ from sparekey.server.settings import read_settings
 from sparekey.wiring.server import open_instance
 from tests.builders import PIN, ROOT, User, a_user
 from tests.challenges import make_suspicious
-from tests.cli.server.commands import Said, sparekey
+from tests.cli.server.commands import CommandResult, sparekey
 from tests.server.serving import Serving, a_data_directory, serving
 
 pytestmark = pytest.mark.services
@@ -50,7 +50,7 @@ class Office:
         self.used += 1
         return self.carol.totp.code(self.carol.step(now()) - 2 + self.used)
 
-    def says(self, *arguments: str, typed: str = "", user: str = "carol", code: int = 0) -> Said:
+    def says(self, *arguments: str, typed: str = "", user: str = "carol", code: int = 0) -> CommandResult:
         said = sparekey("--server", self.url, "--as", user, *arguments, "--json", typed=typed)
         assert said.code == code, said
         return said

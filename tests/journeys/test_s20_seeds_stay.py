@@ -68,7 +68,7 @@ def test_s20_no_seed_leaves_the_server_and_no_pin_is_kept_on_the_device(tmp_path
             for number, body in enumerate(recorder.replies):
                 search.look_at(f"reply {number}", body, search.seeds | search.not_on_disk)
             assert search.findings == {}
-            the_search_would_have_found_them(recorder, arguments, site, shown)
+            the_search_finds_known_values(recorder, arguments, site, shown)
 
 
 def bob_with_a_seed_of_his_own(site: Site) -> User:
@@ -124,7 +124,7 @@ def provisioning(site: Site, bob: User, search: Search) -> str:
     return shown
 
 
-def the_search_would_have_found_them(recorder: TlsRecorder, arguments: ArgumentWatch, site: Site, shown: str) -> None:
+def the_search_finds_known_values(recorder: TlsRecorder, arguments: ArgumentWatch, site: Site, shown: str) -> None:
     """Check that the search finds the values that must be there."""
     requests, replies = b"".join(recorder.requests), b"".join(recorder.replies)
     for path in (api.TRUST, api.ENROL, api.SIGN_INS, api.EVENTS, api.SYNC, api.UNITS, api.ACKNOWLEDGEMENTS):

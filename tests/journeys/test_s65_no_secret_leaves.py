@@ -68,7 +68,7 @@ def test_s65_no_secret_is_where_it_does_not_belong(tmp_path: Path) -> None:
         a_device_that_fails(run)
         site.stage.sparekey("audit", "list", "--limit", "100000")
         things_went_wrong_and_were_logged(run)
-        assert found_in_what_was_said(run) == {}
+        assert found_in_answers(run) == {}
         assert found_in_files(files_below(tmp_path), run.canaries) == {}
 
 
@@ -222,7 +222,7 @@ def store_seed(site: Site, sealed: bytes) -> None:
         connection.execute(update(tables.token).values(seed_sealed=sealed))
 
 
-def found_in_what_was_said(run: Run) -> dict[str, set[str]]:
+def found_in_answers(run: Run) -> dict[str, set[str]]:
     """Search replies and outputs of commands. A code that an operator asked for may be on that standard output."""
     findings = {}
     for number, reply in enumerate(run.replies):

@@ -56,7 +56,7 @@ def computer() -> Iterator[Computer]:
 
 
 @contextlib.contextmanager
-def with_its_store_gone(computer: Computer) -> Iterator[Path]:
+def without_its_store(computer: Computer) -> Iterator[Path]:
     """A file stands where the store's directory was; where the socket is now."""
     moved = computer.state.with_name("moved")
     computer.state.rename(moved)
@@ -118,7 +118,7 @@ def test_s64_a_missing_configuration_refuses_every_user(
 def test_s64_an_unreadable_store_refuses_every_user(
     pam_directory: PamDirectory, computer: Computer, control: str
 ) -> None:
-    with with_its_store_gone(computer) as path:
+    with without_its_store(computer) as path:
         assert is_refused(pam_directory, control, f"socket={path}", fresh_passcode(computer) + "\n")
     # and only for that: a moment later the same gets in
     options = f"socket={computer.state / 'agent.sock'}"

@@ -334,7 +334,7 @@ class SignIns(RuleBasedStateMachine):
     # Invariants
 
     @invariant()
-    def the_server_says_what_the_model_says(self) -> None:
+    def the_server_agrees_with_the_model_now(self) -> None:
         account = account_row(self.server, self.login)
         seen = (account.enabled, account.failures, account.first_failure_at, account.locked_at)
         model = self.model

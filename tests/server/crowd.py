@@ -38,7 +38,7 @@ SOME: Final = 12  # objects of one user or one device
 def gather(instance: Instance, alice: User) -> None:
     """Add all objects."""
     _domains_and_policies(instance)
-    people = [_somebody(instance, number) for number in range(MANY)]
+    people = [_a_person(instance, number) for number in range(MANY)]
     _rights(instance, people)
     _devices(instance, alice, people)
     for _ in range(3):  # four at most
@@ -62,7 +62,7 @@ def _domains_and_policies(instance: Instance) -> None:
     policies.assign_policy(instance, ROOT, PolicyKind.OFFLINE, "Default", INSIDE, now=NOW)
 
 
-def _somebody(instance: Instance, number: int) -> User:
+def _a_person(instance: Instance, number: int) -> User:
     """Create a user, some with wrong passcodes, emergency access, or a token that is no longer assigned."""
     user = a_user(instance, f"person{number:04}.{token_hex(4)}", domain=INSIDE)
     edit = UserEdit(name=_words(), mail=f"{token_hex(8)}@{token_hex(6)}.example.org")

@@ -79,7 +79,7 @@ def test_s09_a_connection_that_breaks_under_an_accept_is_no_answer(postgresql_ur
         with database.write() as busy:
             busy.execute(text("SELECT id FROM account FOR UPDATE"))
             answer = person.submit(lambda: run(interfaces.rest(alice.login, typed)))
-            while not _break_what_waits(database):
+            while not _break_waiting_connection(database):
                 assert not answer.done()
                 threading.Event().wait(0.01)
             assert answer.result().status == 503
@@ -88,7 +88,7 @@ def test_s09_a_connection_that_breaks_under_an_accept_is_no_answer(postgresql_ur
     database.close()
 
 
-def _break_what_waits(database: Database) -> bool:
+def _break_waiting_connection(database: Database) -> bool:
     """Break the connection that waits for a lock; return whether there was one."""
     query = text(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "

@@ -44,10 +44,10 @@ def test_s22_an_agent_that_always_says_granted_opens_nothing(tmp_path: Path) -> 
             UnlockedSecrets(world.device.store, world.alice.user, Secret(candidate)).open("os-password:alice")
         forged = UnlockedSecrets(world.device.store, world.alice.user, Secret(candidate))
         with pytest.raises(StaysClosed):
-            open_whatever_the_name_says(forged)
+            open_under_any_name(forged)
 
 
-def open_whatever_the_name_says(session: UnlockedSecrets) -> None:
+def open_under_any_name(session: UnlockedSecrets) -> None:
     """Open like a rewritten agent, without comparing the name of the key."""
     user = session.store.state.get_user(session.user)
     _open(session._key("os-password:alice"), user.secrets[0])

@@ -81,7 +81,7 @@ def _by_one_factor(server: Instance, app: User, fob: User) -> Session:
     return with_new_pin(server, fob)
 
 
-def _by_who_was_given_a_code(server: Instance, _: User, fob: User) -> Session:
+def _set_after_an_emergency_code(server: Instance, _: User, fob: User) -> Session:
     code = (
         give_fixed(server, ROOT, fob.serial, Terms(if_available=IfAvailable.END), CALLED_BACK, now=NOW)
         .codes[0]
@@ -113,7 +113,7 @@ def _set_once_more_by_itself(server: Instance, app: User, fob: User) -> Session:
     return a_session(server, replace(fob, pin="50817263"), LATER + 30)
 
 
-def _changed_by_whose_it_is(server: Instance, app: User, fob: User) -> Session:
+def _changed_by_its_owner(server: Instance, app: User, fob: User) -> Session:
     """Change the PIN as its owner: the PIN typed before the challenge proves one factor."""
     set_in(server, a_session(server, app, LATER), fob)
     with server.database.write() as connection:
@@ -131,12 +131,12 @@ def _carried_to_another_token(server: Instance, app: User, fob: User) -> Session
 
 REFUSED: dict[str, Callable[[Instance, User, User], Session]] = {
     "set by one factor": _by_one_factor,
-    "set after an emergency code": _by_who_was_given_a_code,
+    "set after an emergency code": _set_after_an_emergency_code,
     "chosen after it was cleared": _after_it_was_cleared,
     "chosen for a token in the post": _in_the_post,
     "shown once more": _shown_once_more,
     "set once more by itself": _set_once_more_by_itself,
-    "changed by whose it is": _changed_by_whose_it_is,
+    "changed by its owner": _changed_by_its_owner,
     "carried to another token": _carried_to_another_token,
 }
 
@@ -190,7 +190,7 @@ def _by_the_help_desk(server: Instance, app: User, fob: User) -> Session:
     return a_session(server, replace(fob, pin="50817263"), LATER + 30)
 
 
-def _changed_by_who_knew_it(server: Instance, _: User, fob: User) -> Session:
+def _changed_by_a_user_who_knew_it(server: Instance, _: User, fob: User) -> Session:
     tokens.set_pin(server, ROOT, fob.serial, Secret("50817263"), must_change=True, now=NOW)
     return answers(server, fob, replace(fob, pin="50817263").typed(LATER))
 
@@ -199,7 +199,7 @@ COUNTS: dict[str, Callable[[Instance, User, User], Session]] = {
     "set by two factors": _by_two_factors,
     "set by a passkey": _by_a_passkey,
     "set by the help desk": _by_the_help_desk,
-    "changed by who knew it": _changed_by_who_knew_it,
+    "changed by a user who knew it": _changed_by_a_user_who_knew_it,
 }
 
 

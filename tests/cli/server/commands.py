@@ -12,7 +12,7 @@ from sparekey.cli.server.main import run
 
 
 @dataclass(frozen=True)
-class Said:
+class CommandResult:
     code: int
     out: str
     words: str
@@ -28,20 +28,20 @@ class Operator:
 
     data: Path
 
-    def runs(self, *arguments: str, typed: str = "") -> Said:
+    def runs(self, *arguments: str, typed: str = "") -> CommandResult:
         """Run a command that must succeed. The result has its JSON in `json`."""
         said = sparekey("--data", str(self.data), *arguments, "--json", typed=typed)
         assert said.code == 0, said
         assert said.json["schema"].startswith("sparekey/")
         return said
 
-    def sees(self, *arguments: str, typed: str = "") -> Said:
+    def sees(self, *arguments: str, typed: str = "") -> CommandResult:
         """Run the command as a person does: no JSON."""
         said = sparekey(*arguments, "--data", str(self.data), typed=typed)
         assert said.code == 0, said
         return said
 
-    def fails(self, *arguments: str, typed: str = "", code: int = 1) -> Said:
+    def fails(self, *arguments: str, typed: str = "", code: int = 1) -> CommandResult:
         """Run a command that must be refused. The error has its shape, and its message the next step."""
         said = sparekey("--data", str(self.data), *arguments, "--json", typed=typed)
         assert said.code == code, said
@@ -59,7 +59,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def sparekey(*arguments: str, typed: str = "", at_terminal: bool = False) -> Said:
+def sparekey(*arguments: str, typed: str = "", at_terminal: bool = False) -> CommandResult:
     """One command with this on its standard input."""
     out, words, before = io.StringIO(), io.StringIO(), sys.stdin
     sys.stdin = Terminal(typed) if at_terminal else io.StringIO(typed)
@@ -68,4 +68,4 @@ def sparekey(*arguments: str, typed: str = "", at_terminal: bool = False) -> Sai
             code = run(arguments)
     finally:
         sys.stdin = before
-    return Said(code, out.getvalue(), words.getvalue())
+    return CommandResult(code, out.getvalue(), words.getvalue())

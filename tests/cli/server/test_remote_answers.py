@@ -12,7 +12,7 @@ import pytest
 from sparekey.cli.server.kept_sessions import KeptSession, find_session, keep_session
 from sparekey.core.errors import BadInput
 from sparekey.secret import Secret
-from tests.cli.server.commands import Said, sparekey
+from tests.cli.server.commands import CommandResult, sparekey
 
 pytestmark = pytest.mark.services
 TOKEN = "sps_canary7F3A"
@@ -66,7 +66,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "sparekey" / "sessions"
 
 
-def asked_of(url: str, *words: str) -> Said:
+def asked_of(url: str, *words: str) -> CommandResult:
     keep_session(KeptSession(url, "carol", Secret(TOKEN)))
     said = sparekey("--server", url, "--as", "carol", *words, "--json")
     assert TOKEN not in said.out + said.words

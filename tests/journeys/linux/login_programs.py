@@ -16,7 +16,7 @@ _SHELL = r"\$ $"
 
 
 @dataclass(frozen=True)
-class Said:
+class LoginResult:
     """The text that the login program showed, and whether the login succeeded."""
 
     is_in: bool
@@ -37,7 +37,7 @@ class LoginProgram:
     goes_on: bool = False  # after a yes as well
     is_slow: bool = False  # drops input from before its prompt
 
-    def try_it(self, machine: Machine, login: str, *typed: str | tuple[str, str], by: str = "") -> Said:
+    def try_it(self, machine: Machine, login: str, *typed: str | tuple[str, str], by: str = "") -> LoginResult:
         """Try to log in once, as another caller than usual if `by` is given. `typed`: answers to the passcode's prompt,
         or pairs (prompt, answer)."""
         words = (*_as(by or self.by), *self.command)
@@ -52,13 +52,13 @@ class LoginProgram:
                 terminal.answer(prompt, text, slowly=self.is_slow)
             sign = self._sign(terminal, proof)
             if sign in {"no", "yes"}:
-                return Said(sign == "yes", terminal.words)
+                return LoginResult(sign == "yes", terminal.words)
             if sign == "shell":
                 terminal.type(f"{PROOF}; exit")
             ended = terminal.end()
         is_in = proof in ended.words.splitlines()
         assert is_in is (ended.code == 0), ended
-        return Said(is_in, ended.words)
+        return LoginResult(is_in, ended.words)
 
     def _sign(self, terminal: Terminal, proof: str) -> str:
         """Return the last sign of the program: `shell`, `no` or `yes`, or "" if it just ends."""

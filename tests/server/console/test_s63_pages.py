@@ -34,7 +34,7 @@ def effects(instance: Instance) -> list[AuditRow]:
     return [row for row in logged_events(instance, limit=10_000) if row.actor.startswith("user:")]
 
 
-def somebody_with(world: World, permissions: frozenset[Permission], domain: str = TOP_DOMAIN) -> Secret[str]:
+def session_with(world: World, permissions: frozenset[Permission], domain: str = TOP_DOMAIN) -> Secret[str]:
     """Return the session of an administrator who has exactly these permissions in this domain."""
     names = sorted(permission.value for permission in permissions)
     roles.add_role(world.instance, ROOT, "just so", names, now=NOW)
@@ -59,7 +59,7 @@ def test_s63_a_visitor_without_a_session_is_redirected_to_sign_in(world: World, 
 def test_s63_all_other_permissions_are_not_enough(world: World, page: Page) -> None:
     if page.permission is None:
         return  # for every signed-in user; its use cases decide on its content
-    token = somebody_with(world, frozenset(Permission) - {page.permission})
+    token = session_with(world, frozenset(Permission) - {page.permission})
     before = effects(world.instance)
     reply = run(visit(world, page, token))
     assert reply.status == 403, reply.body.decode()[-2000:]

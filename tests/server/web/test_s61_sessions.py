@@ -29,7 +29,7 @@ from tests.server.operation_world import session_of
 from tests.server.self_service_visitor import said, signed_in
 
 
-def looks_in(interfaces: Interfaces, token: Secret[str]) -> Reply:
+def open_home(interfaces: Interfaces, token: Secret[str]) -> Reply:
     headers = {"host": "localhost", "cookie": f"{cookies.SESSION}={token.reveal()}"}
     return run(ask(interfaces.app, "GET", CONSOLE.account, headers=headers))
 
@@ -58,18 +58,18 @@ def carol(interfaces: Interfaces) -> User:
 def test_s61_an_idle_session_ends(interfaces: Interfaces, carol: User) -> None:
     token = session_of(interfaces.instance, carol)
     interfaces.now[0] = NOW + IDLE_SECONDS - 1
-    assert looks_in(interfaces, token).status == 200
+    assert open_home(interfaces, token).status == 200
     interfaces.now[0] += IDLE_SECONDS
-    assert is_sent_to_the_sign_in(looks_in(interfaces, token))
+    assert is_sent_to_the_sign_in(open_home(interfaces, token))
 
 
 def test_s61_a_session_ends_after_half_a_day_however_it_is_used(interfaces: Interfaces, carol: User) -> None:
     token = session_of(interfaces.instance, carol)
     for at in range(0, LONGEST_SECONDS, IDLE_SECONDS - 60):
         interfaces.now[0] = NOW + at
-        assert looks_in(interfaces, token).status == 200
+        assert open_home(interfaces, token).status == 200
     interfaces.now[0] = NOW + LONGEST_SECONDS
-    assert is_sent_to_the_sign_in(looks_in(interfaces, token))
+    assert is_sent_to_the_sign_in(open_home(interfaces, token))
 
 
 def _signs_out(interfaces: Interfaces, carol: User, token: Secret[str]) -> None:
@@ -87,7 +87,7 @@ def _token_lost(interfaces: Interfaces, carol: User, token: Secret[str]) -> None
 def _ended_from_another_one(interfaces: Interfaces, carol: User, token: Secret[str]) -> None:
     other = session_of(interfaces.instance, carol)
     assert sends(interfaces, other, f"{CONSOLE.account}/sessions/end-others").status == 303
-    assert looks_in(interfaces, other).status == 200
+    assert open_home(interfaces, other).status == 200
 
 
 def _ended_by_name(interfaces: Interfaces, carol: User, token: Secret[str]) -> None:
@@ -96,7 +96,7 @@ def _ended_by_name(interfaces: Interfaces, carol: User, token: Secret[str]) -> N
     assert sends(interfaces, other, f"{CONSOLE.account}/sessions/{name_of(session.id)}/end").status == 303
 
 
-def _ended_by_somebody_above(interfaces: Interfaces, carol: User, token: Secret[str]) -> None:
+def _ended_by_an_administrator_above(interfaces: Interfaces, carol: User, token: Secret[str]) -> None:
     session = find_session(interfaces.instance, token, NOW)
     assert session is not None
     session_lists.end_session_of(interfaces.instance, ROOT, name_of(session.id), now=NOW)
@@ -116,7 +116,7 @@ ENDS: list[Callable[[Interfaces, User, Secret[str]], None]] = [
     _token_lost,
     _ended_from_another_one,
     _ended_by_name,
-    _ended_by_somebody_above,
+    _ended_by_an_administrator_above,
     _passkey_removed,
 ]
 
@@ -126,9 +126,9 @@ def test_s61_the_old_cookie_is_refused_at_once(
     interfaces: Interfaces, carol: User, end: Callable[[Interfaces, User, Secret[str]], None]
 ) -> None:
     token = session_of(interfaces.instance, carol)
-    assert looks_in(interfaces, token).status == 200
+    assert open_home(interfaces, token).status == 200
     end(interfaces, carol, token)
-    assert is_sent_to_the_sign_in(looks_in(interfaces, token))
+    assert is_sent_to_the_sign_in(open_home(interfaces, token))
 
 
 def test_s61_a_session_that_is_there_when_its_user_is_disabled_does_not_hold(
@@ -138,7 +138,7 @@ def test_s61_a_session_that_is_there_when_its_user_is_disabled_does_not_hold(
     token = session_of(interfaces.instance, carol)
     with interfaces.instance.database.write() as connection:
         accounts.set_enabled(connection, carol.account_id, enabled=False)
-    assert is_sent_to_the_sign_in(looks_in(interfaces, token))
+    assert is_sent_to_the_sign_in(open_home(interfaces, token))
 
 
 def test_s63_ending_sessions_needs_the_permission_and_enough_rights(interfaces: Interfaces) -> None:
@@ -195,7 +195,7 @@ def _locked_for_a_while(interfaces: Interfaces, carol: User, meanwhile: Callable
 def test_s61_signing_out_while_locked_is_final(interfaces: Interfaces, carol: User) -> None:
     token = session_of(interfaces.instance, carol)
     _locked_for_a_while(interfaces, carol, lambda: _signs_out(interfaces, carol, token))
-    assert is_sent_to_the_sign_in(looks_in(interfaces, token))
+    assert is_sent_to_the_sign_in(open_home(interfaces, token))
     (row,) = logged_events(interfaces.instance, Action.SESSION_ENDED)
     assert (row.actor, row.account_id) == (f"user:{carol.account_id}", carol.account_id)
     _signs_out(interfaces, carol, token)  # once more: nothing to end, and no audit event
@@ -230,6 +230,6 @@ def test_s61_a_user_who_is_enabled_again_must_sign_in_again(interfaces: Interfac
     visitor, kept = signed_in(interfaces, user), signed_in(interfaces, other)
     for each in (carol, user):
         _disabled_for_a_while(interfaces, each, lambda: None)
-    assert is_sent_to_the_sign_in(looks_in(interfaces, token))
+    assert is_sent_to_the_sign_in(open_home(interfaces, token))
     assert said(visitor.get(SELF_SERVICE.home)) == SELF_SERVICE.sign_in
     assert kept.get(SELF_SERVICE.home).status == 200

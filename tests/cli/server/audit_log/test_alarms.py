@@ -8,7 +8,7 @@ from sparekey.clock import now as clock_now
 from sparekey.core.audit_log.actions import Action
 from sparekey.server.settings import read_settings
 from sparekey.wiring.server import open_instance
-from tests.cli.server.commands import Operator, Said, sparekey
+from tests.cli.server.commands import CommandResult, Operator, sparekey
 
 CANARY = "canary-of-a-password"
 
@@ -54,7 +54,7 @@ def export(operator: Operator, *options: str) -> list[dict[str, object]]:
     return exported(operator.sees("audit", "export", *options))
 
 
-def exported(said: Said) -> list[dict[str, object]]:
+def exported(said: CommandResult) -> list[dict[str, object]]:
     return [json.loads(line) for line in said.out.splitlines()]
 
 

@@ -21,7 +21,7 @@ from sparekey.secret import Secret
 from sparekey.server.settings import read_settings
 from sparekey.wiring.server import open_instance
 from tests.builders import PIN, User, a_filled_device, a_user, granted, submit
-from tests.cli.server.commands import Operator, Said, sparekey
+from tests.cli.server.commands import CommandResult, Operator, sparekey
 
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 CALLER = ("--caller", "called back")
@@ -221,7 +221,7 @@ def test_details_show_dates_and_interfaces_in_words(operator: Operator, alice: U
     assert "\t192.0.2.7, signing in to self-service\t" in refused
 
 
-def _line(said: Said, action: str) -> str:
+def _line(said: CommandResult, action: str) -> str:
     return next(line for line in said.out.splitlines() if f"\t{action}\t" in line)
 
 

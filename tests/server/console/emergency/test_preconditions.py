@@ -124,16 +124,16 @@ def test_every_obstacle_is_tested() -> None:
 @pytest.mark.parametrize("obstacle", ARRANGED, ids=lambda each: each.name.lower())
 def test_a_missing_precondition_of_the_tokencode_links_to_its_remedy(world: World, obstacle: Obstacle) -> None:
     user = ARRANGED[obstacle](world)
-    verify_told(world, obstacle, f"/console/tokens/{user.serial}/emergency")
+    verify_reported(world, obstacle, f"/console/tokens/{user.serial}/emergency")
 
 
 @pytest.mark.parametrize("obstacle", OF_THE_USER, ids=lambda each: each.name.lower())
 def test_a_missing_precondition_of_the_passcode_links_to_its_remedy(world: World, obstacle: Obstacle) -> None:
     user = ARRANGED[obstacle](world)
-    verify_told(world, obstacle, f"/console/users/{user.login}/emergency")
+    verify_reported(world, obstacle, f"/console/users/{user.login}/emergency")
 
 
-def verify_told(world: World, obstacle: Obstacle, path: str) -> None:
+def verify_reported(world: World, obstacle: Obstacle, path: str) -> None:
     for role, domain in ((SUPER_ADMINISTRATOR, TOP_DOMAIN), ("help desk", INSIDE)):
         who = an_administrator(world.instance, role, domain)
         page = look(world, who, path)
