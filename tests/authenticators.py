@@ -1,7 +1,6 @@
 """A software authenticator: the answers of a browser and a passkey, for tests without a browser.
 
 It claims to have verified its owner unless the test says otherwise, and counts its uses.
-
 """
 
 import hashlib

@@ -2,7 +2,6 @@
 
 The real use cases create everything. Only the keystore is a fake (checked against its contract in tests/contract), and
 a PIN is hashed once. A user has no PIN unless the test gives one, because sealing for a PIN costs its slow hash.
-
 """
 
 import functools

@@ -3,7 +3,6 @@
 xdist gives every worker an equal stretch of the list. A worker that has finished takes tests from the end of another
 stretch (`--dist worksteal`). So a group at the beginning of a stretch stays together, and its shared things, such as a
 browser or a laptop, are made once.
-
 """
 
 from collections.abc import Mapping, Sequence

@@ -2,7 +2,6 @@
 
 Every use case of administration is one line of a table: the permission that it needs in the domain of its object, and
 its error outside that domain.
-
 """
 
 from collections.abc import Callable

@@ -1,7 +1,6 @@
 """The contract of every `agent.ground.ports.Server`.
 
 To hold another server to it, add a maker to `MAKERS`: a context that yields an `EnrolledSide`.
-
 """
 
 import contextlib

@@ -2,7 +2,6 @@
 
 Servers, daemons and a person's actions at the device are processes. An operator's actions go through the same use cases
 on the same data directory, but in this process, because each command would cost a program start.
-
 """
 
 import os

@@ -70,7 +70,6 @@ class Callers:
 
     A connection that is made while an old process ends is closed unanswered (`wiring.serving`). That counts as a
     failure only if the next connection is not answered either.
-
     """
 
     def __init__(self, port: int) -> None:

@@ -2,7 +2,6 @@
 module.
 
 The packages themselves are built by `make deb` and tried in a fresh Debian by `make deb-test`.
-
 """
 
 import ast

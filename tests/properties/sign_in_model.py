@@ -1,7 +1,6 @@
 """The results of sign-ins, as simply as possible: the model against which the state machine checks the server.
 
 It knows no SQL, no snapshots and no candidates: a person, their tokens, and the rules in docs/tokens.md.
-
 """
 
 from dataclasses import dataclass, field

@@ -2,7 +2,6 @@
 
 Steps are actions of users, operators and strangers. After each one the count, the lock and every token's state agree
 with the model, and no step of any token was ever a success twice (S01).
-
 """
 
 import itertools

@@ -2,7 +2,6 @@
 
 Rules: objects named in a request lie in the domain Sales; the other domain, Support, is empty. Add a request for a new
 operation only if the names below do not fit.
-
 """
 
 import json

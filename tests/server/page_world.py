@@ -2,7 +2,6 @@
 
 Rules: objects named by a page lie in the domain Sales (`operation_world`). Add the name of a new page to `names_of` if
 its kind is new.
-
 """
 
 import re

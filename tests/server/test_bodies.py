@@ -1,7 +1,6 @@
 """A slow request is judged by the state at the end of its body: a key revoked meanwhile, and the current time.
 
 S28 covers the device: the server refuses a revoked key at once, also over connections that were open before.
-
 """
 
 import json

@@ -1,7 +1,6 @@
 """Login programs of the laptop, as a person uses them: each starts the real program on a terminal and types answers.
 
 After a login, a command prints the name of the user. An exit code alone does not count as a login.
-
 """
 
 from dataclasses import dataclass

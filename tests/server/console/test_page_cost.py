@@ -2,7 +2,6 @@
 
 Every page of both consoles is read, by an unlimited administrator and by one with a narrow scope, and every form is
 sent. The reads before a form's change count, its writes do not.
-
 """
 
 import gzip
