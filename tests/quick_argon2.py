@@ -38,3 +38,9 @@ def choose_argon2(path: PurePath, *, has_mark: bool) -> None:
     """Install the quick or the real function for a test, by the path of its file below `tests`."""
     is_quick = path.parts[0] in _IN_ONE_PROCESS and not has_mark
     setattr(sparekey.argon2id, _CLASS, QuickArgon2id if is_quick else argon2.Argon2id)
+
+
+def present_argon2() -> type:
+    """Return the class that hashes now."""
+    found: type = getattr(sparekey.argon2id, _CLASS)
+    return found
