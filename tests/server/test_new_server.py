@@ -61,7 +61,7 @@ def test_an_existing_server_is_refused_and_untouched(tmp_path: Path) -> None:
     before = everything_in(tmp_path)
     with pytest.raises(Conflict, match="holds a server already") as refused:
         create_server(tmp_path / "data", NewServer(Secret("")), ROOT, NOW)
-    assert f"delete the contents of {tmp_path / 'data'} and begin again" in refused.value.do
+    assert f"delete the contents of {tmp_path / 'data'} and run the command again" in refused.value.do
     assert everything_in(tmp_path) == before
 
 
