@@ -23,7 +23,7 @@ from tests.journeys.tls_recorder import TlsRecorder
 
 pytestmark = pytest.mark.services
 
-PIN = "Qz7Xk4Vw"  # long and mixed: found nowhere by chance
+PIN = "Ht5Wn8Jc"  # long and mixed: found nowhere by chance, nor in arguments of another test
 OTHER_PIN = "uB9mRt2e"
 
 

@@ -194,9 +194,9 @@ def test_a_user_s_own_command_reaches_the_daemon(computer: Computer) -> None:
         pytest.skip("needs a second user")
     program = (
         "import os, sys; from pathlib import Path; from sparekey.agent.platform.posix import no_core_dumps\n"
-        "from sparekey.cli.agent.remote import find_daemon; from sparekey.wire.local_socket import Kind, frame\n"
+        "from sparekey.cli.agent.remote import find_daemon; from sparekey.wire.local_socket import FrameKind, frame\n"
         "os.setgroups([]); os.setresgid(65534, 65534, 65534); os.setresuid(65534, 65534, 65534); no_core_dumps()\n"
-        "print(find_daemon(Path(sys.argv[1])).ask(frame(Kind.STATUS)).kind.name)"
+        "print(find_daemon(Path(sys.argv[1])).ask(frame(FrameKind.STATUS)).kind.name)"
     )
     computer.enroll()
     with tempfile.TemporaryDirectory() as directory:
