@@ -65,7 +65,7 @@ def acknowledge(instance: Instance, actor: Actor, alarm_id: str, *, now: int) ->
             raise NotFound(f"there is no alarm {alarm_id!r}", "see `sparekey alarm list`")
         verify_may(actor, Permission.ALARM_ACKNOWLEDGE, alarm.domain_id)
         if not alarms.acknowledge(connection, alarm_id, actor.name, now):
-            who = alarm.acknowledged_by or "somebody else"  # None: acknowledged since the alarm was read
+            who = alarm.acknowledged_by or "another administrator"  # None: acknowledged since the alarm was read
             who = names_of_actors(connection, actor, [who]).get(who, who)
             raise Conflict(f"{who} has already acknowledged this alarm", "see `sparekey alarm list --all`")
         log(
