@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-import psycopg
 from sqlalchemy import Connection, text
 
-from sparekey.storage.pipeline import as_elsewhere
+from sparekey.storage.pipeline import as_elsewhere, postgresql_driver
 
 
 def insert_many(
@@ -15,8 +14,8 @@ def insert_many(
     if not rows:
         return
     names = ", ".join(columns)
-    driver = connection.connection.driver_connection
-    if not isinstance(driver, psycopg.Connection):
+    driver = postgresql_driver(connection)
+    if driver is None:
         marks = ", ".join(f":{name}" for name in columns)
         connection.execute(text(f"INSERT INTO {table} ({names}) VALUES ({marks})"), list(rows))  # noqa: S608 -- names of ours
         return
@@ -24,5 +23,5 @@ def insert_many(
         with driver.cursor() as cursor, cursor.copy(f"COPY {table} ({names}) FROM STDIN".encode()) as copy:
             for row in rows:
                 copy.write_row([row[name] for name in columns])
-    except psycopg.Error as error:
+    except connection.dialect.loaded_dbapi.Error as error:
         raise as_elsewhere(connection, driver, error) from error

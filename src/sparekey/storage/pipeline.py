@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, TypeAlias
 
-import psycopg
 from sqlalchemy import Connection, Dialect, TextClause
 from sqlalchemy.exc import DBAPIError
 
@@ -20,19 +19,27 @@ def execute_together(connection: Connection, statements: Sequence[Statement]) ->
     All are executed even if one touches no row; the caller must then roll back if it needs that row. Raises DBAPIError
     as a single statement would.
     """
-    driver = connection.connection.driver_connection
-    if not isinstance(driver, psycopg.Connection):
+    driver = postgresql_driver(connection)
+    if driver is None:
         return [connection.execute(statement, values).rowcount for statement, values in statements]
     texts = [(_text_for(connection.dialect, statement), values) for statement, values in statements]
     try:
         with driver.pipeline():
             cursors = [driver.execute(*statement) for statement in texts]
-    except psycopg.Error as error:
+    except connection.dialect.loaded_dbapi.Error as error:
         raise as_elsewhere(connection, driver, error) from error
     return [cursor.rowcount for cursor in cursors]
 
 
 _Psycopg: TypeAlias = Any  # Any: SQLAlchemy declares protocols here that the classes of psycopg do not meet
+
+
+def postgresql_driver(connection: Connection) -> _Psycopg | None:
+    """Return psycopg's own connection, or None on SQLite.
+
+    SQLAlchemy loads psycopg for the first PostgreSQL database: a command on SQLite starts without it, 0.1 s sooner.
+    """
+    return connection.connection.driver_connection if connection.dialect.name == "postgresql" else None
 
 
 def as_elsewhere(connection: Connection, driver: _Psycopg, error: _Psycopg) -> Exception:
@@ -41,7 +48,13 @@ def as_elsewhere(connection: Connection, driver: _Psycopg, error: _Psycopg) -> E
     if gone:
         connection.invalidate(error)
     wrapped: Exception = DBAPIError.instance(
-        None, None, error, psycopg.Error, hide_parameters=True, connection_invalidated=gone, dialect=connection.dialect
+        None,
+        None,
+        error,
+        connection.dialect.loaded_dbapi.Error,
+        hide_parameters=True,
+        connection_invalidated=gone,
+        dialect=connection.dialect,
     )
     return wrapped
 
