@@ -31,7 +31,7 @@ from tools.tree import ROOT, copy_project, project_files
 AT_ONCE = 2
 RUN_SECONDS = 1800
 TEST_SECONDS = 300
-# A test that stops like this did not judge the fault: it broke on it.
+# A test that stops like this did not result_of the fault: it broke on it.
 BROKEN = ("ImportError", "ModuleNotFoundError", "SyntaxError", "IndentationError", "NameError", "Failed: Timeout")
 CAUGHT = ROOT / ".venv" / "caught-faults.json"
 
@@ -134,11 +134,11 @@ def _try(fault: Fault) -> Outcome:
         except FaultError as error:
             return Outcome(fault, "DOES NOT APPLY", monotonic() - started, str(error))
         run = _run_tests(copy, fault.tests)
-    return Outcome(fault, judge(run), monotonic() - started, run.output[-3000:])
+    return Outcome(fault, result_of(run), monotonic() - started, run.output[-3000:])
 
 
-def judge(run: Run) -> str:
-    """Return the verdict on a fault after its tests ran on it."""
+def result_of(run: Run) -> str:
+    """Return the result of a fault after its tests ran on it."""
     if run.exit_code == 1 and "failed" in run.tests.values():
         return "caught"
     return "NOT CAUGHT" if run.exit_code == 0 else "BROKEN, NOT FAILED"

@@ -3,7 +3,7 @@
 Rules: what runs is every test that uses the fixture `count` or is marked `soak` (tests/conftest.py); a test that is
 green at this commit in docs/soak.json is not run again; each result says at which commit it was seen, and one seen on
 changed files says so and spares nothing; the record is written after each test, so that a break loses one test at
-most; tests that judge time (marked `alone`) run after the others, one at a time.
+most; tests that limit how long something takes (marked `alone`) run after the others, one at a time.
 """
 
 import argparse

@@ -163,7 +163,7 @@ class _Handler(BaseHTTPRequestHandler):
         with self.server.lock:  # type: ignore[attr-defined] # set by `served`
             self._state.bodies.append(body)
             try:
-                status, content = 200, self._judged(body)
+                status, content = 200, self._decided(body)
             except Refused as refused:
                 status, content = ERRORS.get(refused.reply.error, 403), encode(refused.reply)
             except NotReached:
@@ -179,7 +179,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def _judged(self, body: bytes) -> bytes:
+    def _decided(self, body: bytes) -> bytes:
         state, simulator = self._state, self._state.simulator
         if self.path == api.TRUST:
             return encode(

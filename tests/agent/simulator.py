@@ -211,7 +211,7 @@ class SimulatedServer:
             return self._denied()
         if request.reply_to:
             return self._answered(user, request)
-        method, step = self._judge(user, request.passcode)
+        method, step = self._decide(user, request.passcode)
         if not method:
             return self._denied()
         if method == "tokencode" and (user.pin_must_change or user.next_code_wanted):
@@ -363,7 +363,7 @@ class SimulatedServer:
     def _seal(self, plan: SealPlan, codes: list[tuple[int, str]]) -> bytes:
         return _seal_from_parts(plan, codes, self.signing.sign, secrets.token_bytes(32), [0] * len(codes))
 
-    def _judge(self, user: SimulatedUser, passcode: str) -> tuple[str, int]:
+    def _decide(self, user: SimulatedUser, passcode: str) -> tuple[str, int]:
         token = user.token
         for step in token.window(self.now):
             right = passcode == (user.pin if token.with_pin else "") + token.code(step)

@@ -27,7 +27,7 @@ def test_an_entry_is_read_back_as_it_was_written(database: Database) -> None:
         token_id="t1",
         device_id="d1",
         result="wrong code",
-        detail={"step": 7, "door": "rest", "näme": None, "list": [True, "\x00"]},
+        detail={"step": 7, "interface": "rest", "näme": None, "list": [True, "\x00"]},
     )
     with database.write() as connection:
         append(connection, entry)
@@ -36,7 +36,7 @@ def test_an_entry_is_read_back_as_it_was_written(database: Database) -> None:
         second, first = list_rows(connection, limit=10)
     assert (first.at, first.actor, first.action, first.result) == (NOW, "client:web", "sign-in.denied", "wrong code")
     assert (first.account_id, first.token_id, first.device_id) == ("a1", "t1", "d1")
-    assert first.detail == '{"door":"rest","list":[true,"\\u0000"],"n\\u00e4me":null,"step":7}'
+    assert first.detail == '{"interface":"rest","list":[true,"\\u0000"],"n\\u00e4me":null,"step":7}'
     assert (second.account_id, second.result, second.detail) == (None, OK, "{}")
     assert second.id > first.id
 

@@ -65,8 +65,8 @@ class Interfaces:
         near = {self.user.totp.code(each) for each in range(step - 4, step + 5)}
         return [self.user.pin + code for number in range(GUESSES) if (code := f"{number:06d}") not in near]
 
-    def judged(self) -> int:
-        """Return the number of judged guesses: the failures in the audit log."""
+    def decided(self) -> int:
+        """Return the number of decided guesses: the failures in the audit log."""
         return len(
             [row for row in logged_events(self.instance, Action.SIGN_IN_DENIED) if row.result == "wrong-passcode"]
         )
@@ -94,24 +94,24 @@ def test_s06_counts_survive_kill_9_of_the_server(tmp_path: Path) -> None:
 def counts_survive(directory: Path, database: str, victim: str) -> None:
     with a_server(directory, database) as interfaces:
         answered = asyncio.run(guess_and_kill(interfaces, victim))
-        assert account_row(interfaces.instance, interfaces.user.login).failures == interfaces.judged()
-        assert answered <= interfaces.judged()
+        assert account_row(interfaces.instance, interfaces.user.login).failures == interfaces.decided()
+        assert answered <= interfaces.decided()
         asyncio.run(guess_again(interfaces))
-        assert interfaces.judged() == LIMIT
+        assert interfaces.decided() == LIMIT
         assert account_row(interfaces.instance, interfaces.user.login).locked_at is not None
 
 
 async def guess_and_kill(interfaces: Interfaces, victim: str) -> int:
-    """Kill the server once two guesses were judged; return the number of answers until then."""
+    """Kill the server once two guesses were decided; return the number of answers until then."""
     guesses = asyncio.create_task(interfaces.ask(interfaces.wrong_passcodes()))
-    await asyncio.to_thread(poll, lambda: interfaces.judged() >= 2, "two judged guesses")
+    await asyncio.to_thread(poll, lambda: interfaces.decided() >= 2, "two decided guesses")
     kill_9(interfaces.server, victim)
     replies = await guesses
     assert not any(reply is not None and reply.is_granted for reply in replies)
     if victim == "all":
         interfaces.server.process.wait(timeout=20)
         interfaces.server = interfaces.stage.start_server(interfaces.server.port)
-    # the answers that came are of judged guesses and, past the limit, of none: they stop at the limit here
+    # the answers that came are of decided guesses and, past the limit, of none: they stop at the limit here
     return min(sum(reply is not None and reply.status == 200 for reply in replies), LIMIT)
 
 

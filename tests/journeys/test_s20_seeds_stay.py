@@ -1,4 +1,4 @@
-"""S20 with real processes: in a full provisioning run no seed leaves the server, and neither PIN nor P is on the disk.
+"""S20 with real processes: from enrolment to a new code no seed leaves the server; no PIN and no P is on the disk.
 
 Read are every file of the device, as it is and decrypted with the device's own keys; every process's arguments; and
 what went through inside TLS.
@@ -61,7 +61,7 @@ def test_s20_no_seed_leaves_the_server_and_no_pin_is_kept_on_the_device(tmp_path
         with TlsRecorder(site.stage.server_data / "keys" / "server.pem", site.port) as recorder:
             site.cable.lead_to(recorder.port)
             search = Search(site, seeds_of(site.alice, bob), pins_of(site, site.alice, bob))
-            shown = provisioning(site, bob, search)
+            shown = enroll_and_sign_in(site, bob, search)
             search.look_at("process arguments", arguments.seen, search.seeds | search.not_on_disk)
             for number, body in enumerate(recorder.requests):
                 search.look_at(f"request {number}", body, search.seeds)
@@ -97,7 +97,7 @@ def pins_of(site: Site, *users: User) -> dict[str, bytes]:
     return canaries
 
 
-def provisioning(site: Site, bob: User, search: Search) -> str:
+def enroll_and_sign_in(site: Site, bob: User, search: Search) -> str:
     """Run from the enrolment to the second emergency code; return the code that was shown."""
     site.enroll()
     search.look_at_disk("after the enrolment")

@@ -69,7 +69,7 @@ def reboot(site: Site) -> None:
     boot = site.device.directory / "boot"
     boot.write_text("00000000-1111-4222-8333-444444444444\n")
     script = f'mount --bind "$0" {BOOT_ID} && exec "$@"'
-    site.device.device_surroundings = ("unshare", "-m", "sh", "-c", script, str(boot))
+    site.device.device_namespaces = ("unshare", "-m", "sh", "-c", script, str(boot))
 
 
 def put_right(site: Site) -> None:

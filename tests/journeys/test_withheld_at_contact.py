@@ -74,9 +74,9 @@ def test_policy_decides_which_codes_work_while_the_server_is_down(tmp_path: Path
         assert refused["reason"] == "server-down"
         assert refused["message"].startswith("The server does not answer, and the policy allows no offline sign-in")
         # with no route at all the device is offline, which is another thing
-        site.device.device_surroundings = ("unshare", "-n")
+        site.device.device_namespaces = ("unshare", "-n")
         site.login(site.passcode(), mode="offline")
-        site.device.device_surroundings = ()
+        site.device.device_namespaces = ()
         site.server = site.stage.start_server(site.port)
         site.cable.plug()
         edit_policy(site.instance, {"server_down": "on"}, now=site.now)

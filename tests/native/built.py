@@ -31,6 +31,6 @@ def _built(name: str) -> Path:
         line = ["make", "-C", str(NATIVE), "-s", f"build/{name}"]
         done = subprocess.run(line, capture_output=True, text=True, check=False)
     if done.returncode:
-        # To `make faults` a tree that does not build is broken: no test has judged it.
+        # To `make faults` a tree that does not build is broken: no test has run on it.
         raise ImportError(f"native/ does not build:\n{done.stdout}{done.stderr}")
     return BUILD / name

@@ -116,7 +116,7 @@ class SignIns(RuleBasedStateMachine):
         step = self._step(token, ahead, far)
         pin = self._pin(token, right=pin_right or ahead % 2 == 0)
         expected = self.model.tokencode(token, step, pin, self.now)
-        self._judged(token, self._type(pin + self.otps[token.serial].code(step), device), expected, device)
+        self._check(token, self._type(pin + self.otps[token.serial].code(step), device), expected, device)
 
     @rule(number=which, pin_right=flags, device=flags)
     def types_the_right_passcode(self, number: int, pin_right: bool, device: bool) -> None:
@@ -146,7 +146,7 @@ class SignIns(RuleBasedStateMachine):
         token = self.model.tokens[number]
         pin = self._pin(token, right=True)
         expected = "denied" if self.model.closed(self.now) else self.model.fail(self.now)
-        self._judged(token, self._type(pin + "00000000", device), (expected, None), device)
+        self._check(token, self._type(pin + "00000000", device), (expected, None), device)
 
     @precondition(lambda self: any(token.offline_code_online for token in self.model.tokens))
     @rule(number=which, right=st.sampled_from([True, True, False]), pin_right=flags, device=flags)
@@ -159,7 +159,7 @@ class SignIns(RuleBasedStateMachine):
         pin = self._pin(token, right=pin_right and token.has_pin)
         expected = self.model.emergency_code(token, pin, self.now, right=right)
         typed = pin + (code if right else another_code(code))
-        self._judged(token, self._type(typed, device), expected, device)
+        self._check(token, self._type(typed, device), expected, device)
 
     @precondition(lambda self: any(token.access for token in self.model.tokens))
     @rule(number=which, which_code=st.integers(0, 3), pin_right=st.sampled_from([True, True, False]), device=flags)
@@ -170,7 +170,7 @@ class SignIns(RuleBasedStateMachine):
 
     def _types_online(self, token: Token, code: str, pin: str, *, device: bool) -> None:
         expected = self.model.online_code(token, code, pin, self.now)
-        self._judged(token, self._type(pin + code, device), expected, device)
+        self._check(token, self._type(pin + code, device), expected, device)
 
     @precondition(lambda self: self.waiting)
     @rule()
@@ -194,7 +194,7 @@ class SignIns(RuleBasedStateMachine):
         step = challenge.step + ahead
         expected = self.model.answer_code(challenge, step, self.now)
         verdict = self._answer(waiting, self.otps[challenge.token.serial].code(step), waiting.on_device)
-        self._judged(challenge.token, verdict, expected, waiting.on_device)
+        self._check(challenge.token, verdict, expected, waiting.on_device)
 
     @rule(
         number=st.integers(0, 5),
@@ -211,7 +211,7 @@ class SignIns(RuleBasedStateMachine):
             pin = challenge.pin
         expected = self.model.answer_pin(challenge, pin, self.now, allowed=pin != BAD_PIN)
         verdict = self._answer(waiting, pin, waiting.on_device)
-        self._judged(challenge.token, verdict, expected, waiting.on_device)
+        self._check(challenge.token, verdict, expected, waiting.on_device)
 
     # Actions of an operator
 
@@ -384,7 +384,7 @@ class SignIns(RuleBasedStateMachine):
             assert not isinstance(verdict.outcome, Granted | Asked)
         return wanted
 
-    def _judged(
+    def _check(
         self, token: Token, verdict: SignInResult | DeviceSignIn, expected: tuple[str, Challenge | None], device: bool
     ) -> None:
         said, challenge = expected

@@ -1,4 +1,4 @@
-"""A slow request is judged by the state at the end of its body: a key revoked meanwhile, and the current time.
+"""A slow request is decided by the state at the end of its body: a key revoked meanwhile, and the current time.
 
 S28 covers the device: the server refuses a revoked key at once, also over connections that were open before.
 """

@@ -37,8 +37,8 @@ def test_s06_at_most_the_limit_of_answers_depends_on_the_guess(any_interfaces: I
     replies = run(guess_at_once())
     assert not any(is_granted(reply) for reply in replies)
     rows = logged_events(any_interfaces.instance, Action.SIGN_IN_DENIED)
-    judged = [row for row in rows if row.result == "wrong-passcode"]
-    assert len(judged) == LIMIT
+    counted = [row for row in rows if row.result == "wrong-passcode"]
+    assert len(counted) == LIMIT
     assert {row.result for row in rows} == {"wrong-passcode", "locked"}
     assert len([row for row in rows if row.result == "locked"]) == GUESSES - LIMIT
     assert len(logged_events(any_interfaces.instance, Action.ACCOUNT_LOCKED)) == 1

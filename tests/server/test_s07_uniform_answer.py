@@ -166,7 +166,7 @@ def test_s07_a_slow_refusal_leaves_at_the_next_multiple(floored: Interfaces) -> 
 
 
 def test_s07_the_administrators_interface_locks_no_user_out(interfaces: Interfaces) -> None:
-    """Every visitor can ask there. A user without a role is refused; no guess is judged or counted."""
+    """Every visitor can ask there. A user without a role is refused; no guess is checked or counted."""
     alice = a_user(interfaces.instance)
     for _ in range(9):
         assert run(interfaces.session(alice.login, alice.wrong(NOW).reveal())).json["result"] == "denied"

@@ -22,7 +22,7 @@ from tests.server.interfaces import Interfaces, is_granted, make_administrator, 
 
 
 class BrokenDatabase(Database):
-    """The real database, except that it fails when a sign-in is judged; the client is still found."""
+    """The real database, except that it fails when a sign-in is decided; the client is still found."""
 
     def __init__(self, real: Database, *, read: Exception | None = None, commit: Exception | None = None) -> None:
         super().__init__(real.engine)

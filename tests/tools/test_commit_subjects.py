@@ -33,7 +33,7 @@ def test_a_short_command_is_right(subject: str) -> None:
         ("Limit connections per user.", "full stop"),
         ("limit connections per user", "capital letter"),
         ("", "capital letter"),
-        ("A refill that is followed is always one that was asked for", "no verb"),
+        ("A download that is followed is always one that was asked for", "no verb"),
         ("The tour's stops where they are now", "no verb"),
         ("What every user needs first is fetched first", "no verb"),
         ("With the network a refusal asks the server the same", "no verb"),

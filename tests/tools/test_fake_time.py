@@ -162,7 +162,7 @@ def test_a_moment_is_reached_and_not_passed_by_more_than_a_second(tmp_path: Path
         time.set(0)
 
 
-def test_tls_goes_on_and_judges_certificates_by_the_faked_time(tmp_path: Path) -> None:
+def test_tls_goes_on_and_checks_certificates_by_the_faked_time(tmp_path: Path) -> None:
     certificate, key = a_certificate(tmp_path, valid=timedelta(days=10))
     time = FakeTime(tmp_path)
     with a_process(time, TLS, str(certificate), str(key)) as process:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tools.fault_files import Fault, FaultError, Replacement, read_faults, unknown_tests
-from tools.faults import Run, judge, read_report
+from tools.faults import Run, read_report, result_of
 
 GOOD = """
 [pin_is_ignored]
@@ -108,6 +108,6 @@ def test_only_a_failed_test_catches_a_fault(tmp_path: Path, case: str, exit_code
     report = tmp_path / "report.xml"
     report.write_text(f'<testsuite><testcase file="tests/a.py" name="test_x[1]">{case}</testcase></testsuite>')
     run = Run(exit_code, read_report(report), "")
-    assert judge(run) == verdict
+    assert result_of(run) == verdict
     assert len(run.of("tests/a.py::test_x")) == 1
     assert run.of("tests/a.py::test") == []

@@ -102,7 +102,7 @@ class Stage:
         self.server_data = directory / "server"
         self.device_state = directory / "laptop"
         # what a command on the device is started through, such as ("unshare", "-n"): no network there
-        self.device_surroundings: tuple[str, ...] = ()
+        self.device_namespaces: tuple[str, ...] = ()
         self.answers: list[tuple[str, Answer]] = []  # every command's program and arguments, with what it said
         self._cleanup = ExitStack()
         self._variables: dict[str, str] = {}
@@ -124,7 +124,7 @@ class Stage:
         where: tuple[str, ...] = ("--state", str(state or self.device_state))
         if arguments[0] == "enroll" and "--tpm" not in arguments:
             where += ("--tpm", "off")  # a TPM of the computer that this runs on would keep what is made there
-        return self._run("sparekey-agent", (*arguments, *where), typed, fails=fails, within=self.device_surroundings)
+        return self._run("sparekey-agent", (*arguments, *where), typed, fails=fails, within=self.device_namespaces)
 
     def start_server(
         self,

@@ -241,7 +241,7 @@ def test_a_reply_to_nothing_is_denied(served: Served) -> None:
     assert served.world.server.calls == ["sign_in", "sync"]  # only the server is asked
 
 
-def test_a_dialogue_over_the_socket_ends_in_a_session(served: Served) -> None:
+def test_a_challenge_over_the_socket_ends_in_a_session(served: Served) -> None:
     served.world.alice.pin_must_change = True
     with served.connection() as connection:
         answers = [served.ask(connection, login_frame(served.world))]

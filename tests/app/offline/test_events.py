@@ -279,7 +279,7 @@ def test_two_devices_that_were_offline_with_one_code_are_an_alarm(server: Instan
 
 
 def test_a_grant_that_did_not_arrive_is_the_same_attempt(server: Instance) -> None:
-    """The server granted it, the answer got lost, and the device judged the same passcode alone."""
+    """The server granted it, the answer got lost, and the device decided on the same passcode alone."""
     user, device = a_user(server), a_device(server)
     granted(device.sign_in(user, NOW).outcome)
     device.offline_success(user, NOW)

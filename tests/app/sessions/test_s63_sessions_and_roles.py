@@ -59,7 +59,7 @@ def test_s63_a_session_begun_after_the_last_role_was_revoked_is_not_held(server:
     alice, _ = an_administrator(server, ("auditor", TOP_DOMAIN))
     revoke(server, alice, "auditor")
     token = new_token()
-    with server.database.write() as connection:  # as a sign-in ends that was judged before
+    with server.database.write() as connection:  # as a sign-in ends that was decided before
         begin_session(connection, token, Granted(alice.account_id, alice.login, Method.TOKENCODE), ADDRESS, NOW)
     assert held(server, token) is None
     grant(server, alice, SUPER_ADMINISTRATOR)

@@ -279,7 +279,7 @@ def test_s06_a_new_pin_forgives_nothing_before_it_is_set(any_server: Instance) -
 
 
 def test_s06_a_pin_for_a_token_that_was_just_disabled_forgives_nothing(any_server: Instance) -> None:
-    """Disabled after the answer was judged, before it counts: as when another instance does it meanwhile."""
+    """Disabled after the answer was checked, before it counts: as when another instance does it meanwhile."""
     edit_token_policy(any_server, {"next_tokencode_after": "0"})
     user = a_user(any_server, with_pin=True)
     make_suspicious(any_server, user)

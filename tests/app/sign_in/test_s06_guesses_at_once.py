@@ -1,4 +1,4 @@
-"""S06: guesses that are judged at the same moment get no further than guesses one by one."""
+"""S06: guesses that are decided at the same moment get no further than guesses one by one."""
 
 import pytest
 
@@ -14,8 +14,8 @@ from tests.builders import NOW, PIN, User, a_user, account_row
 INTERFACE = SignInInterface("client:portal")
 
 
-def judged(server: Instance, user: User, typed: Secret[str]) -> Outcome:
-    """Judge the text on the present snapshot, without counting."""
+def decided(server: Instance, user: User, typed: Secret[str]) -> Outcome:
+    """Decide on the text by the present snapshot, without counting."""
     reading, snapshot = find_snapshot(server, INTERFACE, user.login, typed)
     return decide(reading, snapshot, NOW)
 
@@ -31,8 +31,8 @@ def counted(server: Instance, user: User, outcome: Outcome) -> SignInResult:
 @pytest.mark.parametrize("wrong", [2, 3])
 def test_s06_guesses_at_once_do_not_pass_by_the_next_tokencode(any_server: Instance, wrong: int) -> None:
     user = a_user(any_server, pin=PIN)
-    outcomes = [judged(any_server, user, user.wrong(NOW)) for _ in range(wrong)]
-    right = judged(any_server, user, user.typed(NOW))
+    outcomes = [decided(any_server, user, user.wrong(NOW)) for _ in range(wrong)]
+    right = decided(any_server, user, user.typed(NOW))
     assert isinstance(right, Granted)
     for outcome in outcomes:
         counted(any_server, user, outcome)

@@ -128,7 +128,7 @@ def test_a_user_outside_the_interface_s_scope_is_unknown_and_not_counted(any_ser
 
 
 def test_a_state_that_changed_since_the_snapshot_settles_it(any_server: Instance) -> None:
-    """An accept is judged on a snapshot and settled later: changes in between win."""
+    """An accept is decided on a snapshot and settled later: changes in between win."""
     user = a_user(any_server)
     accept = Granted(user.account_id, user.login, Method.TOKENCODE, user.token_id, user.step(NOW), 0)
 

@@ -146,7 +146,7 @@ def test_missing_rows_that_follow_one_another_are_one_finding() -> None:
     assert faults(log) == [(LogFault.MISSING, 3, 5), (LogFault.MISSING, 9, 10)]
 
 
-def test_s80_values_of_a_wrong_type_are_judged_and_not_tripped_over() -> None:
+def test_s80_values_of_a_wrong_type_are_findings_and_not_errors() -> None:
     log = a_log(3)
     batch, rows = log[0]
     log[0] = (batch, [a_row(1, at="yesterday"), a_row(2, detail=b"\xff"), a_row(3, actor=1.5)])

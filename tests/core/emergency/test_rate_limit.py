@@ -63,10 +63,10 @@ def test_a_clock_that_was_set_back_forgets_nothing() -> None:
 )
 def test_never_more_than_the_limit_within_an_hour(ago: list[int], warn: int, limit: int, lifted: bool) -> None:
     within = sum(each < HOUR for each in ago)
-    judged = pace(*ago, warn=warn, limit=limit, lifted=lifted)
-    assert (judged is Pace.STOPPED) == (within >= limit and not lifted)
-    if judged is not Pace.STOPPED:
-        assert (judged is Pace.CALM) == (within < warn)
+    decided = pace(*ago, warn=warn, limit=limit, lifted=lifted)
+    assert (decided is Pace.STOPPED) == (within >= limit and not lifted)
+    if decided is not Pace.STOPPED:
+        assert (decided is Pace.CALM) == (within < warn)
 
 
 @given(st.lists(st.tuples(st.integers(0, HOUR + 60), st.integers(1, 6)), max_size=40))
@@ -75,13 +75,13 @@ def test_s42_each_stretch_above_the_limit_is_reported_once_at_its_start(acts: li
     now, shown, above, told = NOW, list[int](), list[int](), list[int]()
     for pause, warn in acts:
         now += pause
-        judged = decide_pace(shown, now, warn, 1_000, lifted=False, warned_at=above[-1] if above else None)
-        if judged is Pace.WARNED_NOW:
+        decided = decide_pace(shown, now, warn, 1_000, lifted=False, warned_at=above[-1] if above else None)
+        if decided is Pace.WARNED_NOW:
             told.append(now)
-        if judged is not Pace.CALM:
+        if decided is not Pace.CALM:
             above.append(now)
         shown.append(now)
-        assert (judged is not Pace.CALM) == (sum(at > now - HOUR for at in shown) > warn)
+        assert (decided is not Pace.CALM) == (sum(at > now - HOUR for at in shown) > warn)
     starts = [at for before, at in zip([0, *above], above, strict=False) if at - before >= HOUR]
     assert told == starts
 

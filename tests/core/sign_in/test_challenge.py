@@ -1,4 +1,4 @@
-"""Challenges after a right passcode: the next tokencode, a new PIN, its confirmation; judged on values alone."""
+"""Challenges after a right passcode: the next tokencode, a new PIN, its confirmation; decided on values alone."""
 
 from dataclasses import replace
 
@@ -350,7 +350,7 @@ CHALLENGES = {
 
 @pytest.mark.parametrize("ask", CHALLENGES)
 @pytest.mark.parametrize("change", CHANGES)
-def test_s05_account_and_token_are_judged_again_with_the_answer(ask: ChallengeKind, change: str) -> None:
+def test_s05_account_and_token_are_checked_again_with_the_answer(ask: ChallengeKind, change: str) -> None:
     account, token, reason = CHANGES[change]
     challenge, right = CHALLENGES[ask]
     assert answered(challenge, right, token, account) == Denied(reason, "a", "t")

@@ -90,7 +90,7 @@ def test_a_misread_group_is_named_for_every_user(interfaces: Interfaces) -> None
     assert replies[0].json["misread"] == [1, 2]
 
 
-def test_requests_over_the_limit_are_rejected_unjudged(interfaces: Interfaces) -> None:
+def test_requests_over_the_limit_are_rejected_without_a_decision(interfaces: Interfaces) -> None:
     alice = a_user(interfaces.instance)
     service = replace(interfaces.service, sign_ins=WorkPool("narrow", 1, 1))
     crowded = replace(interfaces, service=service, app=create_application(service))

@@ -169,5 +169,5 @@ def test_a_mistyped_address_shows_links_to_begin(interfaces: Interfaces) -> None
 
 
 def test_our_scripts_get_errors_as_json(interfaces: Interfaces) -> None:
-    reply = sent(interfaces, "/console/sign-in/passkey/question", headers={"accept": "application/json"})
+    reply = sent(interfaces, "/console/sign-in/passkey/challenge", headers={"accept": "application/json"})
     assert (reply.status, reply.error) == (403, "not-allowed")

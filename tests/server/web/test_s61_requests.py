@@ -111,15 +111,15 @@ def test_s61_requests_outside_the_registries_are_listed_here(interfaces: Interfa
             for path in (
                 CONSOLE.sign_in,
                 f"{CONSOLE.sign_in}/passkey",
-                f"{CONSOLE.sign_in}/passkey/question",
+                f"{CONSOLE.sign_in}/passkey/challenge",
                 CONSOLE.sign_out,
                 SELF_SERVICE.sign_in,
                 f"{SELF_SERVICE.sign_in}/passkey",
-                f"{SELF_SERVICE.sign_in}/passkey/question",
+                f"{SELF_SERVICE.sign_in}/passkey/challenge",
                 SELF_SERVICE.sign_out,
                 welcome,
                 f"{welcome}/passkey",
-                f"{welcome}/passkey/question",
+                f"{welcome}/passkey/challenge",
                 f"{welcome}/token",
             )
         ),

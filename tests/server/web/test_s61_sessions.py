@@ -134,7 +134,7 @@ def test_s61_the_old_cookie_is_refused_at_once(
 def test_s61_a_session_that_is_there_when_its_user_is_disabled_does_not_hold(
     interfaces: Interfaces, carol: User
 ) -> None:
-    """Disabling ends sessions; one that begins in the very same moment is judged by its user, too."""
+    """Disabling ends sessions; one that begins in the very same moment is checked against its user, too."""
     token = session_of(interfaces.instance, carol)
     with interfaces.instance.database.write() as connection:
         accounts.set_enabled(connection, carol.account_id, enabled=False)

@@ -1,4 +1,4 @@
-"""A slow form is judged by the state at its end: codes, answers, sessions and links age meanwhile, and locks hold."""
+"""A slow form is decided by the state at its end: codes, answers, sessions and links age meanwhile, and locks hold."""
 
 import asyncio
 from collections.abc import Callable

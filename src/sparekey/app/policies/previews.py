@@ -134,7 +134,7 @@ def preview_removal(instance: Instance, actor: Actor, kind: PolicyKind, name: st
 
 
 def in_words(preview: Preview, cores: int) -> list[str]:
-    """Return sentences about the data that a change affects, for the question before it; none if it affects no data."""
+    """Return sentences about the data that a change affects, to confirm it; none if it affects no data."""
     return sentences_of(preview.effect, preview.renewal, preview.own_codes, cores)
 
 

@@ -1,7 +1,7 @@
 """The command `sparekey-agent`: its arguments, and the one place that turns errors into exit codes.
 
 Exit codes: 0 success, 1 failure, 2 wrong usage. `login`, `test`, `keep-key` and `unlock-key` also have 3 denied, 4 an
-open question, and 5 unavailable. Every exit but 0 is a refusal.
+open challenge, and 5 unavailable. Every exit but 0 is a refusal.
 """
 
 import argparse

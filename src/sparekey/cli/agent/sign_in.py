@@ -34,7 +34,7 @@ def add_commands(to: Commands) -> None:
         "Sign a user in with the passcode: PIN and tokencode together, from the terminal or standard input.",
     )
     add_user(login)
-    login.add_argument("--reply-to", default="", metavar="ID", help="answer the question of the sign-in before")
+    login.add_argument("--reply-to", default="", metavar="ID", help="answer the challenge of the sign-in before")
     description = (
         "Try an emergency code without signing in: PIN and code, or an emergency passcode. It counts like any attempt."
     )
@@ -45,8 +45,8 @@ def sign_in(options: argparse.Namespace, output: Output) -> int:
     """Print the answer of a sign-in. After a grant, fetch the user's offline data; their failure does not change the
     answer.
 
-    On a terminal, questions of the server are asked there. A program gets the question in the answer, and replies with
-    `--reply-to`.
+    On a terminal, the challenges of the server are shown there. A program gets the challenge in the answer, and
+    replies with `--reply-to`.
     """
     with _Attempts(options) as attempts:
         goes_on = sys.stdin.isatty() and not options.json
@@ -97,7 +97,7 @@ def unavailable(error: StoreUnreadable) -> LoginAnswer:
 def converse(
     attempt: Callable[[Secret[str], str], LoginAnswer], read: Callable[[str], str], *, goes_on: bool, reply_to: str = ""
 ) -> LoginAnswer:
-    """Read a passcode and return the answer to it. With `goes_on`, also answer the questions that follow."""
+    """Read a passcode and return the answer to it. With `goes_on`, also answer the challenges that follow."""
     answer = attempt(Secret(read(_PROMPTS[Prompt.NOTHING])), reply_to)
     while answer.result is Result.ASK and goes_on:
         answer = attempt(Secret(read(printable(f"{answer.message}\n{_PROMPTS[answer.ask]}"))), answer.reply_to)

@@ -284,11 +284,11 @@ def open_here(call: Call) -> Iterator[LocalServer]:
         instance.database.close()
 
 
-def read_secret(question: str, *, twice: bool = False) -> Secret[str]:
+def read_secret(prompt: str, *, twice: bool = False) -> Secret[str]:
     """Read a secret from a prompt at a terminal, or else from standard input. Other users can see arguments."""
     if not sys.stdin.isatty():
         return Secret(sys.stdin.read(_LONGEST_INPUT).strip("\r\n"))
-    return Secret(typer.prompt(question, hide_input=True, confirmation_prompt=twice, err=True))
+    return Secret(typer.prompt(prompt, hide_input=True, confirmation_prompt=twice, err=True))
 
 
 def now() -> int:

@@ -40,7 +40,7 @@ def routes(service: Service) -> list[Route]:
     return [
         Route(WELCOME, page, methods=["GET"]),
         _post(service, WELCOME, choose),
-        _post(service, f"{WELCOME}/passkey/question", passkey_challenge),
+        _post(service, f"{WELCOME}/passkey/challenge", passkey_challenge),
         _post(service, f"{WELCOME}/passkey", use_with_passkey),
         _post(service, f"{WELCOME}/token", use_with_token),
     ]
@@ -55,7 +55,7 @@ def passkey_challenge(visit: Visit) -> Reply:
     """Return the challenge for a new passkey, for passkey.js."""
     code, login = _code(visit), visit.form.text("user")
     options = admin_links.ask_for_passkey(visit.instance, get_place(visit), code, login, visit.now)
-    return Download(options.encode(), "application/json", "question.json")
+    return Download(options.encode(), "application/json", "challenge.json")
 
 
 def use_with_passkey(visit: Visit) -> Reply:

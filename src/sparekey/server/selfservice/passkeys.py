@@ -12,7 +12,7 @@ from sparekey.server.web.visits import Visit
 
 pages = Pages("/self-service/passkeys")
 PASSKEYS: Final = "/self-service/passkeys"
-SECOND_FACTOR_CHALLENGE: Final = f"{PASSKEYS}/second-factor/question"
+SECOND_FACTOR_CHALLENGE: Final = f"{PASSKEYS}/second-factor/challenge"
 
 
 @pages.get("", None)
@@ -32,7 +32,7 @@ def new(visit: Visit) -> Reply:
     return visit.show("self-service/new-passkey.html")
 
 
-@pages.post("/question", None, again=own)
+@pages.post("/challenge", None, again=own)
 def registration_challenge(visit: Visit) -> Reply:
     """Return the challenge for a new passkey, for passkey.js."""
     session = get_session(visit)
@@ -56,7 +56,7 @@ def remove(visit: Visit) -> Reply:
     )
 
 
-@pages.post("/second-factor/question", None, again=own)
+@pages.post("/second-factor/challenge", None, again=own)
 def second_factor_challenge(visit: Visit) -> Reply:
     """Return the challenge for a second factor, for passkey.js on any page."""
     place, session = get_place(visit), get_session(visit)

@@ -72,7 +72,7 @@ def routes(service: Service, it: PasskeySignIn) -> list[Route]:
         return answered(it.site, request, visit, result, lambda **more: it.page(visit, visit.form, **more), _REFUSED)
 
     path = f"{it.site.sign_in}/passkey"
-    return [Route(f"{path}/question", ask, methods=["POST"]), Route(path, sign_in, methods=["POST"])]
+    return [Route(f"{path}/challenge", ask, methods=["POST"]), Route(path, sign_in, methods=["POST"])]
 
 
 async def form_of(service: Service, site: Site, request: Request) -> tuple[Visit, Secret[str]]:
@@ -99,4 +99,4 @@ def get_session(visit: Visit) -> Session:
 
 def challenge_file(options: str) -> Download:
     """Return the challenge for a new passkey, for passkey.js."""
-    return Download(options.encode(), "application/json", "question.json")
+    return Download(options.encode(), "application/json", "challenge.json")

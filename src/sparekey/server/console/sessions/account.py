@@ -15,7 +15,7 @@ from sparekey.server.web.visits import Visit
 
 pages = Pages("/console")
 ACCOUNT: Final = "/console/account"
-SECOND_FACTOR_CHALLENGE: Final = f"{ACCOUNT}/second-factor/question"
+SECOND_FACTOR_CHALLENGE: Final = f"{ACCOUNT}/second-factor/challenge"
 SESSIONS: Final = "/console/sessions"
 _PAGE: Final = 50
 
@@ -40,7 +40,7 @@ def new_passkey(visit: Visit) -> Reply:
     return visit.show("account/new.html")
 
 
-@pages.post("/account/passkeys/question", None, again=account)
+@pages.post("/account/passkeys/challenge", None, again=account)
 def registration_challenge(visit: Visit) -> Reply:
     """Return the challenge for a new passkey, for passkey.js."""
     return challenge_file(
@@ -73,7 +73,7 @@ def end_other_sessions(visit: Visit) -> Reply:
     return Redirect(ACCOUNT, "Your other sessions were ended." if ended else "You have no other sessions.")
 
 
-@pages.post("/account/second-factor/question", None, again=account)
+@pages.post("/account/second-factor/challenge", None, again=account)
 def second_factor_challenge(visit: Visit) -> Reply:
     """Return the challenge for a second factor, for passkey.js on any page."""
     place, session = get_place(visit), get_session(visit)
