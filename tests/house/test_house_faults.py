@@ -1,5 +1,7 @@
 """House rules of faults: every test of a security requirement has one, and each names tests that exist and applies."""
 
+from collections import defaultdict
+
 import pytest
 
 from tools.fault_files import Fault, all_faults, numbers_with_a_test, unknown_tests
@@ -17,3 +19,12 @@ def test_a_fault_names_tests_that_exist_and_applies(fault: Fault) -> None:
     assert unknown_tests(fault) == []
     assert any(f"::test_{fault.number}_" in node for node in fault.tests)
     assert fault.faulted()  # raises FaultError if it does not apply
+
+
+def test_no_two_faults_make_the_same_change_for_one_file_of_tests() -> None:
+    """When code moves, one fault can become another: then a defence is left without a fault."""
+    faults = defaultdict(list)
+    for fault in all_faults():
+        files = {node.partition("::")[0] for node in fault.tests}
+        faults[repr(sorted(files)), repr(sorted(fault.faulted().items()))].append(str(fault))
+    assert [names for names in faults.values() if len(names) > 1] == []
