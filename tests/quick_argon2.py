@@ -1,7 +1,7 @@
 """A quick Argon2id for tests in one process: the real function with 8 KiB and one pass.
 
 The real costs are what an attacker pays, and took 40 % of the processor time of all tests. They stay where they are the
-subject (vectors, sealed units, PIN verifiers) and wherever two processes share a hash (journeys, commands, browsers).
+subject (vectors, sealed units, PIN verifiers) and wherever two processes share a hash (journeys, agents, browsers).
 
 Rules:
 - The cost stays an input of the hash: a unit that is opened with other parameters than it was sealed with stays shut.
@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.kdf import argon2
 import sparekey.argon2id
 
 _CLASS: Final = argon2.Argon2id.__name__
-_IN_ONE_PROCESS: Final = ("agent", "app", "properties", "server")
+_IN_ONE_PROCESS: Final = ("agent", "app", "cli/server", "properties", "server")
 
 
 class QuickArgon2id:
@@ -36,7 +36,7 @@ class QuickArgon2id:
 
 def choose_argon2(path: PurePath, *, has_mark: bool) -> None:
     """Install the quick or the real function for a test, by the path of its file below `tests`."""
-    is_quick = path.parts[0] in _IN_ONE_PROCESS and not has_mark
+    is_quick = any(path.is_relative_to(place) for place in _IN_ONE_PROCESS) and not has_mark
     setattr(sparekey.argon2id, _CLASS, QuickArgon2id if is_quick else argon2.Argon2id)
 
 
