@@ -75,4 +75,5 @@ def as_asked(instance: Instance, challenge: StoredChallenge) -> Asked:
 
 def _id_of(name: str) -> str:
     # Safe because the name has 128 random bits: a plain hash is enough, and the database does not reveal the name.
-    return hashlib.sha256(b"sparekey/1/challenge" + name.encode(errors="surrogatepass")).hexdigest()
+    # The prefix keeps the old word: the ids of open challenges in existing databases were made with it.
+    return hashlib.sha256(b"sparekey/1/question" + name.encode(errors="surrogatepass")).hexdigest()
