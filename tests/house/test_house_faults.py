@@ -22,7 +22,7 @@ def test_a_fault_names_tests_that_exist_and_applies(fault: Fault) -> None:
 
 
 def test_no_two_faults_make_the_same_change_for_one_file_of_tests() -> None:
-    """When code moves, one fault can become another: then a defence is left without a fault."""
+    """Moved code can turn one fault into another: then a defence is left without a fault."""
     faults = defaultdict(list)
     for fault in all_faults():
         files = {node.partition("::")[0] for node in fault.tests}
