@@ -54,7 +54,16 @@ def test_a_server_answers_over_tls_and_leaves_an_intact_audit_log(tmp_path: Path
     assert witnesses[0].total == len(logged_events(instance))
     instance.database.close()
     lines = [json.loads(line) for line in served.log.read_text().splitlines()]  # no terminal: only lines for programs
-    assert [line for line in lines if line["level"] not in ("info", "debug")] == []
+    assert [line for line in lines if line["level"] not in ("info", "debug") and not _ends_by_itself(line)] == []
+
+
+def _ends_by_itself(line: dict[str, str]) -> bool:
+    """Tell whether granian took a process that was ending for one that refused to stop.
+
+    It learns of the end by a pipe, which the kernel closes a moment before the process can be waited for. On a busy
+    machine granian asks within that moment.
+    """
+    return line["logger"] == "_granian" and line["event"].endswith("after it refused to gracefully stop")
 
 
 def test_only_the_ca_s_own_certificate_is_accepted(tmp_path: Path) -> None:
