@@ -59,14 +59,14 @@ def shots(furnished: Furnished, visit: Visitor, own: Visitor) -> Iterator[Shot]:
     visit.sign_in(furnished.admin)
     asked = _asked(furnished)
     for page in CONSOLE.pages:
-        if page.is_looked_at:
+        if page.is_opened_by_address:
             yield name_of(page.path), partial(visit.go, furnished.address(page) + asked.get(page.path, ""))
     yield from _beyond_the_registry(furnished, visit)
     # her token works again
     online_emergency.end(furnished.site.instance, ROOT, furnished.alice.serial, now=clock_now())
     own.sign_in(furnished.alice, "/self-service")
     for page in SELF_SERVICE.pages:
-        if page.is_looked_at:
+        if page.is_opened_by_address:
             yield name_of(page.path), partial(own.go, furnished.address(page))
 
 

@@ -25,7 +25,7 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Furnished]:
 
 def addresses(place: Furnished, pages: Pages) -> list[str]:
     """Return the addresses of all pages that a browser can open directly."""
-    return [place.address(page) for page in pages.pages if page.is_looked_at]
+    return [place.address(page) for page in pages.pages if page.is_opened_by_address]
 
 
 def sign_in_everywhere(visit: Visitor, place: Furnished) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.app.audit_log.reading import list_record
+from sparekey.app.audit_log.reading import list_events
 from sparekey.app.authorisation import actor_of
 from sparekey.app.emergency import offline as emergency
 from sparekey.app.emergency.showing import Showing
@@ -121,7 +121,7 @@ def test_each_operator_can_do_their_own_work_only(company: tuple[Operator, Insta
     assert len(showing(instance, acting(instance, "anna"), bert)) == 10
 
     # the auditor sees all of it, and changes nothing
-    assert {"emergency.shown", "role.granted"} <= {row.action for row in list_record(instance, auditor, limit=100)}
+    assert {"emergency.shown", "role.granted"} <= {row.action for row in list_events(instance, auditor, limit=100)}
     with pytest.raises(NotAllowed):
         tokens.set_lost(instance, auditor, bert.serial, lost=True, now=NOW)
     assert {row.login for row in reports.readiness(instance, auditor, now=NOW)} == {

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 from sqlalchemy import func, select
 
-from sparekey.app.audit_log.reading import list_record
+from sparekey.app.audit_log.reading import list_events
 from sparekey.app.authorisation import actor_of
 from sparekey.app.emergency.approvals import ApprovalNeeded, ApprovalState, approve, list_approvals
 from sparekey.app.emergency.offline import show
@@ -48,8 +48,8 @@ def test_the_town_is_worth_a_look(memory_database: Database) -> None:
     assert rows[-1].at <= NOW * 1_000_000
     added = {row.account_id: row.id for row in rows if row.action == Action.USER_ADDED}
     assert all(added[row.account_id] < row.id for row in rows if row.action == Action.SIGN_IN_GRANTED)
-    assert {row.by for row in list_record(instance, ROOT, by="vpn")} == {"vpn"}
-    assert all(row.by != row.actor for row in list_record(instance, ROOT, actions=(Action.SIGN_IN_GRANTED,)))
+    assert {row.by for row in list_events(instance, ROOT, by="vpn")} == {"vpn"}
+    assert all(row.by != row.actor for row in list_events(instance, ROOT, actions=(Action.SIGN_IN_GRANTED,)))
 
     # a request waits for approval, and visitors can make one of their own
     (waiting,) = list_approvals(instance, admin, now=NOW)

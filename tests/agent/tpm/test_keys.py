@@ -12,7 +12,7 @@ from sparekey.agent.store.file_keys import KEYS
 from sparekey.agent.store.key_choice import AUTO, OFF, REQUIRED, forget_keys, make_keys
 from sparekey.agent.tpm import protection
 from sparekey.agent.tpm.chip import STORAGE_ROOT_KEY, Tpm
-from sparekey.agent.tpm.errors import _SENTENCES, trouble_of
+from sparekey.agent.tpm.errors import _SENTENCES, tpm_error_for
 from sparekey.agent.tpm.keys import TPM_KEYS, TpmKeys
 from sparekey.agent.tpm.protection import describe_protection, protection_of
 from sparekey.secret import Secret
@@ -157,7 +157,7 @@ def test_nothing_stays_in_the_tpm_but_the_counter(tmp_path: Path, swtpm: Swtpm) 
 
 def test_every_refusal_has_a_sentence() -> None:
     codes = [0x101, 0x085, 0x18B, 0x98E, 0x9A2, 0x14B, 0x902, 0x921, 0xA000A, 0xA0001, 0x70001, 0x80001, 0xB0921]
-    words = [trouble_of(code, "device:/dev/tpmrm0").word for code in codes]
+    words = [tpm_error_for(code, "device:/dev/tpmrm0").word for code in codes]
     assert set(words) <= set(_SENTENCES)
     assert words[-5:] == ["no-tpm", "no-tpm", "tpm-failed", "tpm-failed", "tpm-lockout"]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.app.audit_log.reading import chain_state, list_record
+from sparekey.app.audit_log.reading import chain_state, list_events
 from sparekey.app.audit_log.sequencer import chain
 from sparekey.app.instance import TOP_DOMAIN, Instance
 from sparekey.app.people import users
@@ -30,7 +30,7 @@ def alice(instance: Instance) -> User:
 
 
 def actions(instance: Instance, **wanted: object) -> list[str]:
-    return [row.action for row in list_record(instance, ROOT, **wanted)]  # type: ignore[arg-type] # a builder
+    return [row.action for row in list_events(instance, ROOT, **wanted)]  # type: ignore[arg-type] # a builder
 
 
 def test_events_are_filtered_by_result(instance: Instance, alice: User) -> None:
@@ -48,11 +48,11 @@ def test_events_are_filtered_by_actor(instance: Instance, alice: User) -> None:
     _, carol = an_administrator(instance, ("domain administrator", TOP_DOMAIN))
     users.set_enabled(instance, carol, "alice", enabled=False, now=NOW)
     assert Action.SIGN_IN_GRANTED in actions(instance, by="laptop")
-    login = next(row.by for row in list_record(instance, ROOT) if row.actor == carol.name)
+    login = next(row.by for row in list_events(instance, ROOT) if row.actor == carol.name)
     assert set(actions(instance, by=login)) == {Action.USER_DISABLED}
     assert set(actions(instance, by=carol.name)) == {Action.USER_DISABLED}
     with pytest.raises(NotFound, match="nobody"):
-        list_record(instance, ROOT, by="nobody")
+        list_events(instance, ROOT, by="nobody")
 
 
 def test_events_are_filtered_by_the_actor_s_shown_name(instance: Instance, alice: User) -> None:
@@ -74,7 +74,7 @@ def test_a_user_out_of_scope_is_not_found_by_name(instance: Instance, alice: Use
     add_domain(instance, ROOT, "Elsewhere", now=NOW)
     user, stranger = an_administrator(instance, ("domain administrator", "Elsewhere"), domain="Elsewhere")
     with pytest.raises(NotFound, match="no event of an actor"):
-        list_record(instance, stranger, user=user.login, by="192.0.2.7")
+        list_events(instance, stranger, user=user.login, by="192.0.2.7")
 
 
 def test_events_are_filtered_by_time_inclusively(instance: Instance, alice: User) -> None:

@@ -4,12 +4,12 @@ from functools import partial
 
 import pytest
 
-from sparekey.app.audit_log.reading import list_record
+from sparekey.app.audit_log.reading import list_events
 from sparekey.app.devices.devices import choose_devices, revoke_at_once
 from sparekey.app.instance import TOP_DOMAIN, Instance
 from sparekey.app.people import roles
 from sparekey.app.tokens import life_cycle as token_lifecycle
-from sparekey.app.tokens.tokens import set_enabled_at_once, show_token, take_in_hand
+from sparekey.app.tokens.tokens import set_enabled_at_once, show_token, show_token_with_events
 from sparekey.core.errors import NotAllowed, NotFound
 from sparekey.core.permissions import Actor
 from tests.app.administrators import add_tree, an_administrator
@@ -38,10 +38,10 @@ def test_s63_the_audit_log_reveals_no_users_out_of_scope(any_server: Instance) -
     _, chief = an_administrator(any_server, ("auditor", TOP_DOMAIN))
 
     def seen(reader: Actor) -> tuple[set[str | None], set[str | None]]:
-        of_token = list_record(any_server, reader, serial=elsewhere.serial)
-        in_hand = take_in_hand(any_server, reader, elsewhere.serial, limit=100)
+        of_token = list_events(any_server, reader, serial=elsewhere.serial)
+        in_hand = show_token_with_events(any_server, reader, elsewhere.serial, limit=100)
         assert [row.id for row in in_hand.rows] == [row.id for row in of_token]
-        of_device = list_record(any_server, reader, device=device.device_id)
+        of_device = list_events(any_server, reader, device=device.device_id)
         return {row.account_id for row in of_token}, {row.account_id for row in of_device}
 
     assert seen(auditor) == ({here.account_id}, {here.account_id, None})

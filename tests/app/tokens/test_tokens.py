@@ -19,7 +19,7 @@ from sparekey.app.tokens.tokens import (
     set_lost,
     set_pin,
     show_token,
-    take_in_hand,
+    show_token_with_events,
 )
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import BadInput, Conflict, NotFound, SparekeyError
@@ -259,6 +259,6 @@ def test_the_history_of_a_token_is_its_own_and_the_newest_first(any_server: Inst
     submit(any_server, alice, NOW)
     set_lost(any_server, ROOT, alice.serial, lost=True, now=NOW + 1)
     set_lost(any_server, ROOT, bob.serial, lost=True, now=NOW + 1)
-    rows = take_in_hand(any_server, ROOT, alice.serial).rows
+    rows = show_token_with_events(any_server, ROOT, alice.serial).rows
     assert [row.action for row in rows] == [Action.TOKEN_LOST, Action.SIGN_IN_GRANTED, Action.TOKEN_ADDED]
-    assert take_in_hand(any_server, ROOT, alice.serial, limit=1, before=rows[0].id).rows == [rows[1]]
+    assert show_token_with_events(any_server, ROOT, alice.serial, limit=1, before=rows[0].id).rows == [rows[1]]

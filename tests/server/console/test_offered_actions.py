@@ -33,7 +33,7 @@ def token(world: World) -> Secret[str]:
 def pages_about_something() -> Iterator[Page]:
     """Yield the pages that the visitor may see."""
     for page in CONSOLE.pages:
-        if page.is_looked_at and (page.permission is None or page.permission.only_looks):
+        if page.is_opened_by_address and (page.permission is None or page.permission.only_looks):
             yield page
 
 

@@ -34,8 +34,8 @@ from sparekey.agent.tpm.errors import (
     POLICY,
     POLICY_FAIL,
     code_of,
-    trouble,
-    trouble_of,
+    tpm_error,
+    tpm_error_for,
     unlocked_by,
 )
 from sparekey.secret import Secret
@@ -92,20 +92,20 @@ class Tpm:
         """
         kind, _, device = self.tcti.partition(":")
         if kind == "device" and not Path(device).exists():
-            raise trouble("no-tpm", tcti=self.tcti)  # before the library is loaded
+            raise tpm_error("no-tpm", tcti=self.tcti)  # before the library is loaded
         library = _library()
         with self._one_at_a_time:
             try:
                 esys = library.ESAPI(self.tcti)
             except (library.TSS2_Exception, RuntimeError) as error:
-                raise trouble("no-tpm", tcti=self.tcti) from error
+                raise tpm_error("no-tpm", tcti=self.tcti) from error
             visit = OpenTpm(library, esys)
             try:
                 if parent is not None:
                     visit.enter(parent)
                 yield visit
             except library.TSS2_Exception as error:
-                raise trouble_of(int(error.rc), self.tcti) from error
+                raise tpm_error_for(int(error.rc), self.tcti) from error
             finally:
                 visit.leave()
                 esys.close()
@@ -151,7 +151,7 @@ class OpenTpm:
                 if name == parent.name:
                     return
         if self._primary() != parent.name:
-            raise trouble("another-parent")
+            raise tpm_error("another-parent")
 
     def endorsement_name(self) -> bytes:
         """Return the name of the key that identifies this TPM, even after it was cleared; b"" if its password is
@@ -234,7 +234,7 @@ class OpenTpm:
                 return self._unsealed(handle, session)
             except self._library.TSS2_Exception as error:
                 if code_of(int(error.rc)) in {POLICY, POLICY_FAIL}:
-                    raise trouble("older-state") from error
+                    raise tpm_error("older-state") from error
                 raise
 
     def _sealed(self, secret: Secret[bytes], authorisation: Secret[bytes], attributes: str, policy: bytes) -> bytes:
@@ -266,7 +266,7 @@ class OpenTpm:
             private, length = self._library.TPM2B_PRIVATE.unmarshal(made)
             public, _ = self._library.TPM2B_PUBLIC.unmarshal(made[length:])
         except self._library.TSS2_Exception as error:
-            raise trouble("damaged") from error
+            raise tpm_error("damaged") from error
         handle = self._esys.load(self._parent, private, public)
         try:
             yield handle
@@ -335,7 +335,7 @@ class OpenTpm:
                 continue
             self._increment(handle)
             return Counter(index, self._named(index)[1])
-        raise trouble("tpm-full")
+        raise tpm_error("tpm-full")
 
     def read_counter(self, counter: Counter) -> int:
         """Return the value of the counter. Raises StoreUnreadable, word "tpm-counter-gone", if it is missing or another
@@ -361,9 +361,9 @@ class OpenTpm:
         try:
             index, name = self._named(counter.index)
         except self._library.TSS2_Exception as error:
-            raise trouble("tpm-counter-gone") from error
+            raise tpm_error("tpm-counter-gone") from error
         if name != counter.name:
-            raise trouble("tpm-counter-gone")
+            raise tpm_error("tpm-counter-gone")
         return index
 
     def _increment(self, index: object) -> None:
@@ -377,7 +377,7 @@ class OpenTpm:
                 time.sleep(1)
             else:
                 return
-        raise trouble("tpm-failed", code=NV_RATE)
+        raise tpm_error("tpm-failed", code=NV_RATE)
 
     # The lockout.
 
@@ -441,7 +441,7 @@ class OpenTpm:
             yield
         except self._library.TSS2_Exception as error:
             if code_of(int(error.rc)) in {AUTH_FAIL, BAD_AUTH}:
-                raise trouble("tpm-owner-password") from error
+                raise tpm_error("tpm-owner-password") from error
             raise
 
 
@@ -457,7 +457,7 @@ def _library() -> ModuleType:
     try:
         import tpm2_pytss  # noqa: PLC0415 -- 10 MiB that a device without a TPM does not need
     except ImportError as error:
-        raise trouble("no-tpm-library") from error
+        raise tpm_error("no-tpm-library") from error
     library: ModuleType = tpm2_pytss
     return library
 

@@ -69,16 +69,16 @@ _WORDS: Final = {
 }
 
 
-def trouble(word: str, *, tcti: str = "", code: int = 0) -> StoreUnreadable:
+def tpm_error(word: str, *, tcti: str = "", code: int = 0) -> StoreUnreadable:
     """Return the error with this word and its sentence."""
     return StoreUnreadable(word, _SENTENCES[word].format(tcti=tcti, code=code))
 
 
-def trouble_of(code: int, tcti: str) -> StoreUnreadable:
+def tpm_error_for(code: int, tcti: str) -> StoreUnreadable:
     """Return the error for a response code of the TPM or of a layer between it and this program."""
     if code >> 16 & 0xFF == _TCTI_LAYER:
-        return trouble(NO_TPM, tcti=tcti)
-    return trouble(_WORDS.get(code_of(code), "tpm-failed"), code=code)
+        return tpm_error(NO_TPM, tcti=tcti)
+    return tpm_error(_WORDS.get(code_of(code), "tpm-failed"), code=code)
 
 
 def code_of(code: int) -> int:

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from sparekey.agent.ground.ports import ENROL_AGAIN, Files, PinCount, PinLocks, StoreUnreadable, TpmFacts
 from sparekey.agent.tpm.chip import Counter, OpenTpm, Parent, Tpm
-from sparekey.agent.tpm.errors import trouble
+from sparekey.agent.tpm.errors import tpm_error
 from sparekey.secret import Secret
 from sparekey.wire.messages import BadMessage, decode, encode
 
@@ -141,7 +141,7 @@ class TpmKeys:
                 visit.increment(self._counter)
         except StoreUnreadable as error:
             if not self._has_moved():
-                raise trouble("not-committed") from error
+                raise tpm_error("not-committed") from error
 
     def _has_moved(self) -> bool:
         """Return True if the increment took place although its answer was lost."""
@@ -178,8 +178,8 @@ class TpmKeys:
         with self._tpm.visit() as visit:
             found = visit.endorsement_name()
         if not known or not found:
-            return trouble("tpm-other")
-        return trouble("tpm-cleared" if found == known else "tpm-replaced")
+            return tpm_error("tpm-other")
+        return tpm_error("tpm-cleared" if found == known else "tpm-replaced")
 
 
 class TpmPinLocks:

@@ -42,7 +42,7 @@ class ChainState:
     waiting: int
 
 
-def list_record(
+def list_events(
     instance: Instance,
     actor: Actor,
     *,

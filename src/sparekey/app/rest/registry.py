@@ -468,7 +468,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         "Return the events of the next batch of the audit log.",
     ),
     Operation(
-        "GET", "/v1/audit", audit_reading.list_record, _P.AUDIT_VIEW, "List the audit log, newest first.", pages_by="id"
+        "GET", "/v1/audit", audit_reading.list_events, _P.AUDIT_VIEW, "List the audit log, newest first.", pages_by="id"
     ),
 )
 

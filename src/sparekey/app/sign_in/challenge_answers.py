@@ -7,7 +7,7 @@ the database meanwhile.
 
 from sqlalchemy import Connection
 
-from sparekey.app.instance import Instance, log
+from sparekey.app.instance import Instance
 from sparekey.app.sign_in.challenges import as_asked, find_challenge
 from sparekey.app.sign_in.pin_changes import ONE_FACTOR_SECONDS, former_pins, store_pin
 from sparekey.app.sign_in.verification import (
@@ -107,14 +107,12 @@ def _set_pin(
     store_pin(connection, instance, token, new.pin, now, counts_from=counts_from)
     if new.granted.ends_emergency:
         stored.end_emergency(connection, token.id)
-    log(
+    interface.log(
         connection,
         now,
-        interface.actor,
         Action.TOKEN_PIN_SET,
         account=token.account_id,
         token=token.id,
-        device=interface.device_id,
         serial=token.serial,
         by="the user",
     )

@@ -29,6 +29,7 @@ from sparekey.core.policy.lockout import LockoutPolicy
 from sparekey.core.reasons import Reason
 from sparekey.core.sign_in.authenticate import Snapshot, TokenState, decide, read_typed
 from sparekey.core.sign_in.outcome import Asked, Denied, Granted, Outcome
+from sparekey.json_value import Json
 from sparekey.passcode import PasscodeKind, Reading
 from sparekey.secret import Secret
 from sparekey.storage.people import accounts
@@ -45,6 +46,21 @@ class SignInInterface:
     device_id: str | None = None
     scope: frozenset[str] | None = None  # ids of domains; None: everyone
     two_factors: bool = False  # it refuses tokens without a PIN
+
+    def log(
+        self,
+        connection: Connection,
+        now: int,
+        action: Action,
+        *,
+        result: str = OK,
+        account: str | None,
+        token: str | None = None,
+        **detail: Json,
+    ) -> None:
+        """Log an event of a sign-in at this interface, in the caller's transaction."""
+        device = self.device_id
+        log(connection, now, self.actor, action, result=result, account=account, token=token, device=device, **detail)
 
 
 @dataclass(frozen=True)
@@ -171,26 +187,22 @@ def _log_outcome(connection: Connection, interface: SignInInterface, outcome: Ou
         case Granted():
             append(connection, _granted_entry(interface, outcome, now))
             if outcome.ends_emergency:
-                log(
+                interface.log(
                     connection,
                     now,
-                    interface.actor,
                     Action.EMERGENCY_ENDED,
                     account=outcome.account_id,
                     token=outcome.token_id,
-                    device=interface.device_id,
                     why="the token is available",
                 )
         case Asked():
             granted = outcome.granted
-            log(
+            interface.log(
                 connection,
                 now,
-                interface.actor,
                 Action.SIGN_IN_ASKED,
                 account=granted.account_id,
                 token=granted.token_id,
-                device=interface.device_id,
                 ask=outcome.ask,
                 method=granted.method,
                 step=granted.step,
@@ -201,25 +213,11 @@ def _log_outcome(connection: Connection, interface: SignInInterface, outcome: Ou
 
 def _log_denial(connection: Connection, interface: SignInInterface, denied: Denied, now: int) -> None:
     # An unknown login is not logged, because it may be a PIN in the wrong field.
-    log(
-        connection,
-        now,
-        interface.actor,
-        Action.SIGN_IN_DENIED,
-        result=denied.reason,
-        account=denied.account_id,
-        token=denied.token_id,
-        device=interface.device_id,
+    interface.log(
+        connection, now, Action.SIGN_IN_DENIED, result=denied.reason, account=denied.account_id, token=denied.token_id
     )
     if denied.counted and denied.account_id is not None and _just_locked(connection, denied, now):
-        log(
-            connection,
-            now,
-            interface.actor,
-            Action.ACCOUNT_LOCKED,
-            account=denied.account_id,
-            device=interface.device_id,
-        )
+        interface.log(connection, now, Action.ACCOUNT_LOCKED, account=denied.account_id)
         notify_user(connection, now, denied.account_id, Notice.ACCOUNT_LOCKED)
 
 

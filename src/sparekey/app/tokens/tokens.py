@@ -151,7 +151,7 @@ class TokenDetails(TokenView):
 
 
 @dataclass(frozen=True)
-class TokenAtHand:
+class TokenWithEvents:
     """A token for its page. `rows`: its recent events. `pin_rule`: the rule for a new PIN; "" if it is unassigned."""
 
     details: TokenDetails
@@ -297,9 +297,9 @@ def show_token(instance: Instance, actor: Actor, serial: str) -> TokenDetails:
         return _details(connection, actor, get_token(connection, actor, serial, Permission.TOKEN_VIEW))
 
 
-def take_in_hand(
+def show_token_with_events(
     instance: Instance, actor: Actor, serial: str, limit: int = 25, before: int | None = None
-) -> TokenAtHand:
+) -> TokenWithEvents:
     """Return the token with its events, newest first (events with ids less than `before`).
 
     Events about users outside the reader's domains are left out: such a user may have had the token before.
@@ -308,7 +308,7 @@ def take_in_hand(
         token = get_token(connection, actor, serial, Permission.TOKEN_VIEW)
         rows = _history(connection, actor, token, limit, before)
         policy = policy_in(connection, token.user_domain_id, TokenPolicy) if token.user_domain_id else None
-        return TokenAtHand(_details(connection, actor, token), rows, rule_of(policy) if policy else "")
+        return TokenWithEvents(_details(connection, actor, token), rows, rule_of(policy) if policy else "")
 
 
 def set_pin(

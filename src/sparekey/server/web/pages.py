@@ -44,7 +44,7 @@ class Page:
         return self.method == "POST"
 
     @property
-    def is_looked_at(self) -> bool:
+    def is_opened_by_address(self) -> bool:
         """Return True if a browser can open the page by its address."""
         return self.whole and not self.changes
 

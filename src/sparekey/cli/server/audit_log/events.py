@@ -10,7 +10,7 @@ import typer
 
 from sparekey.app.audit_log.forwarding import next_events
 from sparekey.app.audit_log.named_rows import TIMES, NamedEvent
-from sparekey.app.audit_log.reading import list_record
+from sparekey.app.audit_log.reading import list_events
 from sparekey.app.audit_log.sequencer import chain
 from sparekey.app.audit_log.verification import verify_record
 from sparekey.app.ports import KeyPurpose
@@ -57,7 +57,7 @@ def list_some(
     call = call_of(ctx)
     with open_server(call) as server:
         rows = server.run(
-            list_record,
+            list_events,
             limit=limit,
             before=before,
             user=user,

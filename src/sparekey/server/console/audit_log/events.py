@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sparekey.app.audit_log import reading as audit_reading
 from sparekey.app.audit_log.named_rows import TIMES, NamedEvent
-from sparekey.app.audit_log.reading import REFUSED, chain_state, list_record
+from sparekey.app.audit_log.reading import REFUSED, chain_state, list_events
 from sparekey.app.reports.rows import EVENT, event_members
 from sparekey.core.audit_log.actions import OK, Action
 from sparekey.core.audit_log.words import REASONS, WORDS
@@ -50,7 +50,7 @@ def manage(visit: Visit) -> Reply:
     if error is None:
         before = visit.query.number("after", "Page", 1, 2**63 - 1, 2**63 - 1)
         try:
-            rows = list_record(visit.instance, visit.actor, limit=_PAGE + 1, before=before, **wanted)
+            rows = list_events(visit.instance, visit.actor, limit=_PAGE + 1, before=before, **wanted)
         except SparekeyError as found:
             error = found
     whole = visit.actor.may(Permission.AUDIT_VIEW, None)
@@ -85,7 +85,7 @@ def export(visit: Visit) -> Reply:
     wanted, error = _wanted(visit, visit.query)
     if error is not None:
         raise error
-    rows = [event_members(row) for row in list_record(visit.instance, visit.actor, limit=MOST_ROWS, **wanted)]
+    rows = [event_members(row) for row in list_events(visit.instance, visit.actor, limit=MOST_ROWS, **wanted)]
     media_type, ending = _KINDS[kind]
     if kind == "csv":
         content = as_csv(EVENT, [{**row, "detail": json.dumps(row["detail"])} for row in rows])

@@ -8,7 +8,7 @@ from sparekey.app.emergency.approvals import ApprovalState
 from sparekey.app.reports.readiness import counted_so_far
 from sparekey.core.permissions import Permission
 from sparekey.server.console.audit_log.alarms import FOR_ROWS
-from sparekey.server.console.reports.readiness import BY_ITSELF
+from sparekey.server.console.reports.readiness import COUNTED_AUTOMATICALLY
 from sparekey.server.web.page_results import Reply
 from sparekey.server.web.pages import Pages
 from sparekey.server.web.visits import Visit
@@ -33,7 +33,7 @@ def home(visit: Visit) -> Reply:
         counts=counts,
         may_see_alarms=may_see_alarms,
         may_see_reports=may_see_reports,
-        by_itself=BY_ITSELF,
+        counted_automatically=COUNTED_AUTOMATICALLY,
         states=ApprovalState,
         **FOR_ROWS,
     )

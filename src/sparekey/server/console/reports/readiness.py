@@ -11,7 +11,7 @@ from sparekey.server.web.visits import Visit
 
 pages = Pages("/console/readiness")
 _USERS: Final = 200  # users that are checked for one page of the list
-BY_ITSELF: Final = 20_000  # up to this number of users, a page counts automatically
+COUNTED_AUTOMATICALLY: Final = 20_000  # up to this number of users, a page counts automatically
 
 
 @pages.get("", Permission.REPORT_VIEW)
@@ -27,4 +27,4 @@ def counts(visit: Visit) -> Reply:
     """Count another thousand users; the part of Home that reloads automatically."""
     found = count_on(visit.instance, visit.actor, now=visit.now)
     template = "readiness/counts.html" if visit.partial else "readiness/counting.html"
-    return visit.show(template, counts=found, by_itself=BY_ITSELF)
+    return visit.show(template, counts=found, counted_automatically=COUNTED_AUTOMATICALLY)

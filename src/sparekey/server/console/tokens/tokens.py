@@ -54,7 +54,7 @@ def set_enabled_at_once(visit: Visit) -> Reply:
 def token(visit: Visit) -> Reply:
     """Return the page of one token; `do` names the form that is open."""
     before = visit.query.number("before", "Older than", 1, 2**53, 2**53)
-    found = tokens.take_in_hand(visit.instance, visit.actor, visit.path["serial"], _ROWS + 1, before)
+    found = tokens.show_token_with_events(visit.instance, visit.actor, visit.path["serial"], _ROWS + 1, before)
     rows, here = found.rows[:_ROWS], address_of(found.details.serial)
     return visit.show(
         "tokens/token.html",
