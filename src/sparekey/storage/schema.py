@@ -43,6 +43,8 @@ def upgrade_in(connection: Connection, target: str = "head") -> str | None:
     revision = _revision(connection)
     if revision is not None and revision not in known_revisions():
         raise SchemaError(_newer(revision))
+    if revision == HEAD and target == "head":
+        return revision
     from alembic import command  # noqa: PLC0415 -- takes longer to load than most commands take to run
 
     command.upgrade(_config(connection), target)
