@@ -26,13 +26,15 @@ _OTHERS: Final = """
     SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
      WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
-_KEPT: Final = "alembic_version"
+_TABLES: Final = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+_USED_SEQUENCES: Final = "SELECT sequencename FROM pg_sequences WHERE last_value IS NOT NULL"
 
 
 @dataclass(frozen=True)
 class _Database:
     url: str
     schema: tuple[object, ...]
+    connection: "psycopg.Connection[tuple[Any, ...]]"  # kept, because a new one would load the whole catalogue again
 
 
 class CleanDatabases:
@@ -48,34 +50,36 @@ class CleanDatabases:
         """Lend an empty database with tables until the block ends: its SQLAlchemy URL."""
         database = self._free.pop() if self._free else self._made()
         yield database.url
-        if self._empty(database):
+        if _empty(database):
             self._free.append(database)
         else:
+            database.connection.close()
             self._server.drop_database(database.url)
+
+    def close(self) -> None:
+        """Close the connections to the free databases."""
+        for database in self._free:
+            database.connection.close()
 
     def _made(self) -> _Database:
         url = self._server.create_database(self._template)
-        with self._connect(url) as connection:
-            return _Database(url, _schema_of(connection))
+        connection = psycopg.connect(url.replace("+psycopg", "", 1), autocommit=True)
+        # triggers of foreign keys would ask for an order of the tables
+        connection.execute("SET session_replication_role = replica")
+        return _Database(url, _schema_of(connection), connection)
 
-    def _empty(self, database: _Database) -> bool:
-        """Remove all rows. Return False if the schema is another one now."""
-        with self._connect(database.url) as connection:
-            connection.execute(_OTHERS)
-            if _schema_of(connection) != database.schema:
-                return False
-            tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
-            # triggers of foreign keys would ask for an order of the tables
-            connection.execute("SET session_replication_role = replica")
-            for (table,) in tables:
-                if table != _KEPT:
-                    connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
-            for (sequence,) in connection.execute("SELECT sequencename FROM pg_sequences").fetchall():
-                connection.execute(sql.SQL("ALTER SEQUENCE {} RESTART").format(sql.Identifier(sequence)))
-        return True
 
-    def _connect(self, url: str) -> "psycopg.Connection[tuple[Any, ...]]":
-        return psycopg.connect(url.replace("+psycopg", "", 1), autocommit=True)
+def _empty(database: _Database) -> bool:
+    """Remove all rows. Return False if the schema is another one now."""
+    connection = database.connection
+    connection.execute(_OTHERS)
+    if _schema_of(connection) != database.schema:
+        return False
+    for (table,) in connection.execute(_TABLES).fetchall():
+        connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+    for (sequence,) in connection.execute(_USED_SEQUENCES).fetchall():
+        connection.execute(sql.SQL("ALTER SEQUENCE {} RESTART").format(sql.Identifier(sequence)))
+    return True
 
 
 def _schema_of(connection: "psycopg.Connection[tuple[Any, ...]]") -> tuple[object, ...]:

@@ -22,6 +22,7 @@ from sparekey.storage.unit_of_work import Database
 from tests.clean_databases import CleanDatabases
 from tests.order import group_of, stretches
 from tests.quick_argon2 import choose_argon2
+from tests.shared_statements import open_database
 from tests.swtpm import Swtpm
 from tools.counts import Count
 from tools.postgresql import PostgresqlServer
@@ -118,11 +119,12 @@ def postgresql_server() -> Iterator[PostgresqlServer]:
 
 
 @pytest.fixture(scope="session")
-def clean_databases(postgresql_server: PostgresqlServer) -> CleanDatabases:
+def clean_databases(postgresql_server: PostgresqlServer) -> Iterator[CleanDatabases]:
     """Lend PostgreSQL databases with empty tables; migrations run once."""
     url = postgresql_server.create_database()
     _make_tables(url)
-    return CleanDatabases(postgresql_server, url.rpartition("/")[2])
+    with closing(CleanDatabases(postgresql_server, url.rpartition("/")[2])) as databases:
+        yield databases
 
 
 @pytest.fixture(scope="session")
@@ -170,7 +172,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
     """A fresh database with its tables: the test runs on an SQLite file and on PostgreSQL."""
-    database = Database(open_engine(database_url))
+    database = open_database(database_url)
     yield database
     database.close()
 
@@ -178,7 +180,7 @@ def database(database_url: str) -> Iterator[Database]:
 @pytest.fixture
 def memory_database(sqlite_with_tables: Path) -> Iterator[Database]:
     """A fresh database with its tables, SQLite in memory: for tests where the kind of database is not the point."""
-    database = Database(open_engine("sqlite://"))
+    database = open_database("sqlite://")
     with closing(sqlite3.connect(sqlite_with_tables)) as tables, database.engine.connect() as connection:
         memory = connection.connection.driver_connection
         assert memory is not None

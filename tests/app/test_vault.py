@@ -14,10 +14,10 @@ from sparekey.app.vault import Vault, VaultError
 from sparekey.secret import Secret
 from sparekey.storage import schema
 from sparekey.storage.data_keys import insert_wrapped, list_wrapped
-from sparekey.storage.engine import open_engine
 from sparekey.storage.tables import metadata, token
 from sparekey.storage.unit_of_work import Database
 from tests.memory_keystore import MemoryKeystore
+from tests.shared_statements import open_database
 
 SEED = bytes(range(20))
 COLUMN = "token.seed_sealed"
@@ -206,7 +206,7 @@ def test_the_newest_key_seals(memory_database: Database, keystore: MemoryKeystor
 def test_s33_no_file_of_the_database_has_the_vault_s_secrets(tmp_path: Path, keystore: MemoryKeystore) -> None:
     canary = b"canary-" + bytes(range(200, 232))
     url = f"sqlite:///{tmp_path / 'x.db'}"
-    database = Database(open_engine(url))
+    database = open_database(url)
     schema.upgrade(database.engine)
     with database.write() as connection:
         vault = Vault.create(connection, keystore, now=1)

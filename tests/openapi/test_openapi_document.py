@@ -24,10 +24,9 @@ from sparekey.server.application import create_application
 from sparekey.server.service import Service
 from sparekey.server.settings import Settings
 from sparekey.storage import schema
-from sparekey.storage.engine import open_engine
-from sparekey.storage.unit_of_work import Database
 from tests.builders import an_instance
 from tests.server.operation_world import Original, World, a_world, an_administrator, an_original
+from tests.shared_statements import open_database
 from tools.counts import Count
 
 load_all_checks()
@@ -47,7 +46,7 @@ _LOOKED_AT = [
 
 def _labels() -> list[str]:
     """Every operation of the description."""
-    database = Database(open_engine("sqlite://"))
+    database = open_database("sqlite://")
     schema.upgrade(database.engine)
     service = Service.of(an_instance(database, policy={}), Settings())
     paths = openapi.document(create_application(service).routes)["paths"]
@@ -64,7 +63,7 @@ _CONFIG = schemathesis.Config.from_dict(
 
 @pytest.fixture(scope="module")
 def original() -> Iterator[Original]:
-    database = Database(open_engine("sqlite://"))
+    database = open_database("sqlite://")
     schema.upgrade(database.engine)
     yield an_original(database)
     database.close()

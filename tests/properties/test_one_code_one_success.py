@@ -15,7 +15,6 @@ from sparekey.app.sessions.administrators import open_session
 from sparekey.core.reasons import Reason
 from sparekey.core.sign_in.outcome import Denied, Granted, Outcome
 from sparekey.secret import Secret
-from sparekey.storage.engine import open_engine
 from sparekey.storage.unit_of_work import Database
 from tests.builders import (
     NOW,
@@ -31,6 +30,7 @@ from tests.builders import (
     submit,
     token_row,
 )
+from tests.shared_statements import open_database
 from tools.counts import Count
 
 SUBMITS = 64
@@ -41,7 +41,7 @@ Submit = Callable[[int], Outcome]
 def instances(database: Database, database_url: str) -> Iterator[tuple[Instance, Instance]]:
     """Yield two instances on one database, each with its own connections."""
     first = an_instance(database)
-    second = replace(first, name="two", database=Database(open_engine(database_url)))
+    second = replace(first, name="two", database=open_database(database_url))
     yield first, second
     second.database.close()
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import pytest
 
 from sparekey.storage import schema
-from sparekey.storage.engine import open_engine
 from sparekey.storage.unit_of_work import Database
 from tests.builders import an_instance
 from tests.server.interfaces import Interfaces, interfaces_of
 from tests.server.operation_world import Original, World, a_world, an_original
+from tests.shared_statements import open_database
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def any_interfaces(database: Database) -> Iterator[Interfaces]:
 @pytest.fixture(scope="session")
 def original() -> Iterator[Original]:
     """Build the original of which every world is a copy."""
-    database = Database(open_engine("sqlite://"))
+    database = open_database("sqlite://")
     schema.upgrade(database.engine)
     yield an_original(database)
     database.close()

@@ -34,7 +34,6 @@ from sparekey.core.reasons import Method
 from sparekey.core.sign_in.outcome import Granted
 from sparekey.core.sign_in.passkeys import NewPasskey
 from sparekey.secret import Secret
-from sparekey.storage.engine import open_engine
 from sparekey.storage.unit_of_work import Database
 from tests.authenticators import PLACE
 from tests.builders import (
@@ -54,6 +53,7 @@ from tests.builders import (
 )
 from tests.server.asgi import Reply, ask
 from tests.server.interfaces import Interfaces, interfaces_of
+from tests.shared_statements import open_database
 
 _TOKENS = b"serial,type,seed\nT9,totp,00112233445566778899aabbccddeeff00112233\n"
 INSIDE, OUTSIDE = "Sales", "Support"
@@ -116,7 +116,7 @@ def an_original(database: Database, more: Callable[[Instance, User], None] = lam
 @contextmanager
 def a_world(original: Original) -> Iterator[World]:
     """Return a separate copy."""
-    database = Database(open_engine("sqlite://"))
+    database = open_database("sqlite://")
     raw = database.engine.raw_connection()
     raw.driver_connection.deserialize(original.content)  # type: ignore[union-attr] # of sqlite3
     raw.close()

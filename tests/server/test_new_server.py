@@ -19,11 +19,11 @@ from sparekey.core.policy.offline import OfflinePolicy
 from sparekey.secret import Secret
 from sparekey.server.settings import Settings, SettingsError, read_settings
 from sparekey.storage import schema
-from sparekey.storage.engine import DatabaseUrlError, open_engine
-from sparekey.storage.unit_of_work import Database
+from sparekey.storage.engine import DatabaseUrlError
 from sparekey.wiring.server import NewServer, certificate_names, create_server, open_instance
 from tests.builders import NOW, ROOT, logged_events
 from tests.memory_keystore import MemoryKeystore
+from tests.shared_statements import open_database
 
 
 def everything_in(directory: Path) -> dict[str, bytes]:
@@ -123,7 +123,7 @@ class NoKeystore(MemoryKeystore):
 
 
 def test_a_failure_half_way_leaves_an_empty_database(database_url: str) -> None:
-    database = Database(open_engine(database_url))
+    database = open_database(database_url)
     with pytest.raises(KeystoreError):
         initialise(database, NoKeystore(), ROOT, NOW)
     assert schema.current(database.engine) is None

@@ -13,11 +13,11 @@ from sparekey.core.policy.lockout import LockoutPolicy
 from sparekey.core.reasons import Method
 from sparekey.core.sign_in.outcome import Granted
 from sparekey.storage import schema
-from sparekey.storage.engine import open_engine
 from sparekey.storage.sign_in import statements as stored
 from sparekey.storage.unit_of_work import Database
 from tests.builders import NOW, ROOT, a_user, account_row, an_instance, denied, granted, submit, token_row
 from tests.server.interfaces import interfaces_of, is_granted, run
+from tests.shared_statements import open_database
 
 IMPATIENT = "200ms"
 
@@ -41,7 +41,7 @@ def test_s06_an_accept_that_comes_too_late_clears_no_failures(database: Database
 @pytest.fixture
 def impatient(postgresql_url: str) -> Iterator[Database]:
     """A PostgreSQL database that waits for a lock for a moment only."""
-    database = Database(open_engine(postgresql_url))
+    database = open_database(postgresql_url)
 
     @event.listens_for(database.engine, "connect")
     def hurry(connection: Any, _: object) -> None:
@@ -70,7 +70,7 @@ def test_s06_where_nothing_can_be_counted_the_answer_does_not_depend_on_the_gues
 
 @pytest.mark.services
 def test_s09_a_connection_that_breaks_under_an_accept_is_no_answer(postgresql_url: str) -> None:
-    database = Database(open_engine(postgresql_url))
+    database = open_database(postgresql_url)
     schema.upgrade(database.engine)
     instance = an_instance(database)
     alice = a_user(instance)

@@ -7,18 +7,18 @@ from typing import Any
 import pytest
 
 from sparekey.app.devices.stolen import report_stolen
-from sparekey.storage.engine import open_engine
 from sparekey.storage.unit_of_work import Database
 from sparekey.wire import agent_api as api
 from tests.builders import NOW, PIN, ROOT, a_device, a_user, an_instance
 from tests.server.interfaces import Interfaces, interfaces_of, is_granted, run
+from tests.shared_statements import open_database
 
 
 @pytest.fixture
 def instances(database: Database, database_url: str) -> Iterator[tuple[Interfaces, Interfaces]]:
     """Yield the interfaces of two instances, each with its own connections to one database."""
     first = an_instance(database)
-    other = Database(open_engine(database_url))
+    other = open_database(database_url)
     with (
         interfaces_of(first) as here,
         interfaces_of(replace(first, name="two", database=other), client="web-two") as there,

@@ -28,8 +28,6 @@ from sparekey.server.web import cookies
 from sparekey.server.web.pages import Page
 from sparekey.server.web.rendering import MARK_FIELD
 from sparekey.server.web.site import Site
-from sparekey.storage.engine import open_engine
-from sparekey.storage.unit_of_work import Database
 from sparekey.wire import agent_api as api
 from sparekey.wire.events import OfflineEvent
 from tests.builders import LIGHT, NOW, PIN, ROOT, Device, a_device, a_user, an_instance, granted
@@ -39,6 +37,7 @@ from tests.server.interfaces import interfaces_of, run
 from tests.server.operation_world import INSIDE, OUTSIDE, World, an_administrator, request_of
 from tests.server.page_world import address_of
 from tests.server.self_service_visitor import placed
+from tests.shared_statements import open_database
 from tools.counts import Count
 
 pytestmark = pytest.mark.services
@@ -90,7 +89,7 @@ class Strict:
 
 @pytest.fixture
 def strict(clean_databases: CleanDatabases) -> Iterator[Strict]:
-    with clean_databases.one() as url, closing(Database(open_engine(url))) as database:
+    with clean_databases.one() as url, closing(open_database(url)) as database:
         instance = an_instance(database, policy=LIGHT)
         for name in (INSIDE, OUTSIDE):
             add_domain(instance, ROOT, name, now=NOW)

@@ -22,9 +22,9 @@ from sparekey.keystore.file import FileKeystore
 from sparekey.storage import schema
 from sparekey.storage.audit_log.chain import RowsVanished, contains, find_head, insert_batch, list_unchained
 from sparekey.storage.audit_log.events import AuditFilter, list_rows
-from sparekey.storage.engine import open_engine
 from sparekey.storage.unit_of_work import Database
 from tests.memory_keystore import MemoryCheckpoints, MemoryKeystore
+from tests.shared_statements import open_database
 
 NOW = 1_800_000_000
 KEYS = MemoryKeystore()
@@ -313,7 +313,7 @@ def slow_sign_in(database: Database) -> Iterator[Connection]:
 
 def test_a_row_committed_late_is_chained_late(postgresql_url: str, store: MemoryCheckpoints) -> None:
     # on PostgreSQL a row with a lower id may be committed after one with a higher id was chained
-    database = Database(open_engine(postgresql_url))
+    database = open_database(postgresql_url)
     schema.upgrade(database.engine)
     with slow_sign_in(database):
         add_rows(database, 3)

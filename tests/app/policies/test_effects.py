@@ -26,11 +26,10 @@ from sparekey.core.reasons import Method
 from sparekey.core.sign_in.outcome import Granted
 from sparekey.sealed.seal import _header_of
 from sparekey.storage.devices import devices
-from sparekey.storage.engine import open_engine
 from sparekey.storage.policies import policies
 from sparekey.storage.tokens import tokens
-from sparekey.storage.unit_of_work import Database
 from tests.builders import DAY, NOW, PIN, ROOT, Device, User, a_device, a_token, a_user, an_instance
+from tests.shared_statements import open_database
 
 LATER = NOW + 60
 ALL_TOKENS = {"allow_tokens_without_pin": True, "tokens_per_user": 10}
@@ -59,7 +58,7 @@ class Observed:
 
 @pytest.fixture(scope="module")
 def scene() -> Iterator[Scene]:
-    database = Database(open_engine("sqlite://"))
+    database = open_database("sqlite://")
     instance = an_instance(database, policy={"allow_tokens_without_pin": "on", "tokens_per_user": "10"})
     device = a_device(instance)
     alice = a_user(instance, "alice", pin="4711")

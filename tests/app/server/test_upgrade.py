@@ -17,7 +17,6 @@ from sparekey.core.audit_log.actions import Action
 from sparekey.core.policy.lockout import LockoutPolicy
 from sparekey.core.policy.token import TokenPolicy
 from sparekey.storage import schema
-from sparekey.storage.engine import open_engine
 from sparekey.storage.unit_of_work import Database
 from tests.builders import (
     DAY,
@@ -34,6 +33,7 @@ from tests.builders import (
     submit,
 )
 from tests.memory_keystore import MemoryCheckpoints
+from tests.shared_statements import open_database
 
 # on SQLite; only the rows are compared here
 pytestmark = pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
@@ -45,7 +45,7 @@ VERSION = "alembic_version"
 @pytest.fixture
 def empty(database_url: str) -> Iterator[Database]:
     """A database without tables: the test runs on an SQLite file and on PostgreSQL."""
-    database = Database(open_engine(database_url))
+    database = open_database(database_url)
     yield database
     database.close()
 

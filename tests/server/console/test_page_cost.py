@@ -19,8 +19,7 @@ from sparekey.server.console.site import CONSOLE
 from sparekey.server.selfservice.site import SELF_SERVICE
 from sparekey.server.web.pages import Page
 from sparekey.storage import schema
-from sparekey.storage.engine import WRITES, open_engine
-from sparekey.storage.unit_of_work import Database
+from sparekey.storage.engine import WRITES
 from tests.builders import NOW
 from tests.server.asgi import Reply
 from tests.server.crowd import gather
@@ -28,6 +27,7 @@ from tests.server.interfaces import run
 from tests.server.operation_world import INSIDE, Original, World, a_world, an_administrator, an_original
 from tests.server.page_world import address_of, header, visit
 from tests.server.self_service_visitor import signed_in
+from tests.shared_statements import open_database
 
 MOST_BYTES, MOST_STATEMENTS = 60_000, 10
 MOST_OF_FORMS = 16  # the action of a form reads, too, before it changes anything
@@ -53,7 +53,7 @@ FORMS = [each for each in CONSOLE.pages if each.changes]
 
 @pytest.fixture(scope="module")
 def crowded() -> Iterator[Original]:
-    database = Database(open_engine("sqlite://"))
+    database = open_database("sqlite://")
     schema.upgrade(database.engine)
     yield an_original(database, gather)
     database.close()

@@ -16,11 +16,10 @@ from sparekey.secret import Secret
 from sparekey.server.application import create_application
 from sparekey.server.work import WorkPool
 from sparekey.storage import schema
-from sparekey.storage.engine import open_engine
-from sparekey.storage.unit_of_work import Database
 from tests.builders import NOW, ROOT, a_user, an_instance, logged_events
 from tests.server.asgi import Reply, ask
 from tests.server.interfaces import Interfaces, interfaces_of, is_granted, run
+from tests.shared_statements import open_database
 
 
 def test_a_right_passcode_is_granted_once(interfaces: Interfaces) -> None:
@@ -138,7 +137,7 @@ def test_a_bad_body_is_refused_in_words(interfaces: Interfaces, body: bytes) -> 
 
 @given(st.text(max_size=200), st.text(max_size=200))
 def test_no_typed_text_breaks_the_interface(user: str, passcode: str) -> None:
-    database = Database(open_engine("sqlite://"))
+    database = open_database("sqlite://")
     schema.upgrade(database.engine)
     with interfaces_of(an_instance(database, policy={})) as interfaces:
         reply = run(interfaces.rest(user, passcode))

@@ -1,0 +1,22 @@
+"""One cache of compiled statements for all databases of a process.
+
+Each test has a database and an engine of its own, and an engine would compile each statement again: a fifth of the time
+of a test with a database. A compiled statement belongs to a dialect, so the engines share that, too.
+"""
+
+from typing import Any, Final
+
+from sqlalchemy import Dialect
+
+from sparekey.storage.engine import open_engine
+from sparekey.storage.unit_of_work import Database
+
+_BY_KIND: Final[dict[str, tuple[Dialect, dict[Any, Any]]]] = {}
+
+
+def open_database(url: str) -> Database:
+    """Open a database whose engine shares its compiled statements with the others of its kind."""
+    engine = open_engine(url)
+    engine.dialect, statements = _BY_KIND.setdefault(engine.dialect.name, (engine.dialect, {}))
+    engine.update_execution_options(compiled_cache=statements)
+    return Database(engine)
