@@ -22,14 +22,18 @@ class Story:
 
     stage: Stage
     days: int = 2  # that the laptop gets ahead: more are more to seal, and change nothing else
+    interval: int = 30  # of the tokens, in seconds: 30 or 60, which is half as much to seal
     server: Server | None = None
     cable: Cable | None = None
     port: int = 0
-    alice: Token = field(default_factory=new_token)
-    bob: Token = field(default_factory=new_token)
+    alice: Token = field(init=False)
+    bob: Token = field(init=False)
     alice_serial: str = ""
     bob_serial: str = ""
     code: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        self.alice = new_token(self.interval)
 
     def begin(self) -> None:
         """It is ten in the evening of the next day, so that the clock can only go forward."""
@@ -41,8 +45,8 @@ class Story:
         return PIN + self.alice.code(self.stage.time.now() - ago)
 
     def next_interval(self) -> None:
-        """Half a minute goes by: the token shows another code."""
-        self.stage.time.advance(30)
+        """An interval goes by: the token shows another code."""
+        self.stage.time.advance(self.interval)
 
     def login(self, user: str, typed: str, result: str = "granted", mode: str = "") -> Any:
         """A sign-in on the device; what it answered."""
@@ -94,11 +98,13 @@ def act_1_a_server(story: Story) -> None:
     story.say(f"$ sparekey policy offline add ... {ahead} ahead, 3 failures, level balanced; for the domain Field")
     for login in ("alice", "bob"):
         stage.sparekey("user", "add", login, "--domain", "Field")
-    added = stage.sparekey("token", "add", "--user", "alice", "--seed-stdin", typed=story.alice.seed_hex).data
+    steps = ("--interval", str(story.interval))
+    added = stage.sparekey("token", "add", "--user", "alice", "--seed-stdin", *steps, typed=story.alice.seed_hex).data
     story.alice_serial = added["serial"]
     stage.sparekey("token", "set-pin", story.alice_serial, typed=PIN + "\n")
     story.say(f"  Alice has token {story.alice_serial} and a PIN: she types PIN + tokencode")
-    app = stage.sparekey("token", "add", "--user", "bob", "--no-pin", "--digits", "8", "--show-seed", "--qr").data
+    without_pin = (*steps, "--digits", "8", "--no-pin", "--show-seed", "--qr")
+    app = stage.sparekey("token", "add", "--user", "bob", *without_pin).data
     story.bob, story.bob_serial = scanned(app["otpauth"]), app["serial"]
     story.say(f"  Bob scanned a QR code into his app ({story.bob_serial}): 8 digits, no PIN")
 

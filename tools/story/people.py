@@ -21,9 +21,9 @@ class Token:
         return totp(self.seed_hex, digits=self.digits, interval=self.interval, algorithm="sha1", at=int(at))
 
 
-def new_token() -> Token:
+def new_token(interval: int = 30) -> Token:
     """A token as it comes out of the box, with a 160-bit seed."""
-    return Token(secrets.token_hex(20))
+    return Token(secrets.token_hex(20), interval=interval)
 
 
 def scanned(otpauth: str) -> Token:
