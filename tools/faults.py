@@ -112,9 +112,16 @@ def _run_tests(copy: Path, nodes: Sequence[str]) -> Run:
 
 
 def read_report(report: Path) -> dict[str, str]:
-    """The result of each test in a JUnit report, as in `Run`."""
-    cases = ET.parse(report).getroot().iter("testcase")
-    return {f"{case.get('file')}::{case.get('name')}": _result(case) for case in cases}
+    """The result of each test in a JUnit report, as in `Run`.
+
+    A failed test may have a second entry, because the end of a fixture failed as well: it stays a failed one.
+    """
+    results: dict[str, str] = {}
+    for case in ET.parse(report).getroot().iter("testcase"):
+        name = f"{case.get('file')}::{case.get('name')}"
+        if results.get(name) != "failed":
+            results[name] = _result(case)
+    return results
 
 
 def _result(case: ET.Element) -> str:

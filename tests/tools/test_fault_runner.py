@@ -92,6 +92,9 @@ def test_a_fault_that_names_no_test_is_found(tmp_path: Path) -> None:
     assert unknown_tests(Fault("s21", "x", "", nodes, ()), tmp_path) == list(nodes[1:])
 
 
+NEXT_CASE = '</testcase><testcase file="tests/a.py" name="test_x[1]">'
+
+
 @pytest.mark.parametrize(
     ("case", "exit_code", "verdict"),
     [
@@ -99,6 +102,7 @@ def test_a_fault_that_names_no_test_is_found(tmp_path: Path) -> None:
         ('<failure message="ModuleNotFoundError: No module"/>', 1, "BROKEN, NOT FAILED"),
         ('<failure message="Failed: Timeout (&gt;300.0s)"/>', 1, "BROKEN, NOT FAILED"),
         ('<error message="fixture failed"/>', 1, "BROKEN, NOT FAILED"),
+        (f'<failure message="AssertionError"/>{NEXT_CASE}<error message="teardown"/>', 1, "caught"),
         ('<failure message="AssertionError"/>', 2, "BROKEN, NOT FAILED"),
         ("", 0, "NOT CAUGHT"),
         ("<skipped/>", 0, "NOT CAUGHT"),
