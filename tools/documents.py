@@ -35,8 +35,8 @@ users must not be able to read the file: it may contain the database password.
 
 _POLICY = """# Policies
 
-Generated from `policy.py`, `token_policy.py` and `lockout.py` in `src/sparekey/core/` by `python -m tools.documents`; a
-test keeps it up to date.
+Generated from `offline.py`, `token.py` and `lockout.py` in `src/sparekey/core/policy/` by `python -m tools.documents`;
+a test keeps it up to date.
 
 There are three kinds: offline, token and lockout. A policy has a name and is assigned to security domains. One policy
 of each kind is the default: a domain without an assigned policy uses it. **Policies are not inherited from parent

@@ -1,6 +1,7 @@
 """House rules of the source: a docstring per module, no long files, one clock, no print, layers kept."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -51,6 +52,18 @@ def test_the_layers_are_kept() -> None:
 def test_the_one_exception_of_the_pure_packages_is_quoting() -> None:
     names = dict(imported_names(tree_of(Path("src/sparekey/core/tokens/key_uri.py")))).values()
     assert [name for name in names if name.startswith("urllib") and not name.startswith("urllib.parse.")] == []
+
+
+def test_only_these_modules_decrypt_stored_secrets() -> None:
+    opening = re.compile(r"\bvault\.open\(")
+    found = {name for name in MODULES if opening.search((ROOT / name).read_text(encoding="utf-8"))}
+    assert {".".join(name.with_suffix("").parts[2:]) for name in found} == {
+        "app.offline.keys",
+        "app.sessions.passkeys",
+        "app.sign_in.challenges",
+        "app.snapshots",
+        "app.tokens.life_cycle",
+    }
 
 
 def test_only_the_clock_reads_the_time() -> None:

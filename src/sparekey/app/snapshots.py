@@ -205,7 +205,7 @@ def token_owner(account_id: str | None, token_id: str) -> str:
 
 
 def code_owner(account_id: str, token_id: str | None) -> str:
-    """Return the owner of an emergency code, for the vault's associated data: a token, or the user if it is None."""
+    """Return the owner of an emergency code, for the vault's associated data: the token, or the user without one."""
     return token_owner(account_id, token_id) if token_id else f"account:{account_id}"
 
 

@@ -43,7 +43,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One unit at its own moment: a device uses another clock for the end of emergency units than for days."""
+    """One unit with the moment to open it at. A device uses different times for emergency units and for days."""
 
     unit: SealedUnit
     moment: Moment

@@ -55,7 +55,7 @@ class Courier:
         return self
 
     def end(self) -> None:
-        """Begin no further step."""
+        """Stop the thread after its current step, without waiting for it."""
         self._end.set()
 
     def wait(self, seconds: float) -> None:

@@ -214,7 +214,7 @@ def test_a_theft_is_previewed_reported_and_shown_again(world: World, admin: Secr
     assert told in words(page(world, f"{DEVICES}/{world.device_id}", admin))
     assert "ended; new codes follow" in done
     assert devices.show_device(world.instance, ROOT, world.device_id).revoked_at == NOW
-    assert "The data of these users ended then: alice." in words(page(world, here, admin))
+    assert "Affected users: alice." in words(page(world, here, admin))
 
 
 def test_s63_a_theft_names_no_users_of_other_domains(world: World, admin: Secret[str], sales: Secret[str]) -> None:
@@ -232,8 +232,8 @@ def test_s63_a_theft_names_no_users_of_other_domains(world: World, admin: Secret
         assert bob.serial not in words(reply)
     for reply in told[:2]:
         assert "And 1 user in other security domains." in words(reply)
-    assert "The data of these users ended then: carol and 1 user whom you cannot see." in words(told[2])
-    assert "The data of these users ended then: bob, carol." in words(page(world, here, admin))
+    assert "Affected users: carol and 1 user whom you cannot see." in words(told[2])
+    assert "Affected users: bob, carol." in words(page(world, here, admin))
 
 
 def test_forbidden_actions_are_not_offered(world: World) -> None:
@@ -481,5 +481,5 @@ def test_a_revoked_device_page_lists_what_may_still_open_it(world: World, admin:
     assert row is not None
     devices.tell_revoked(world.instance, row, now=NOW + 60)
     told = words(page(world, here, admin))
-    assert "that it is revoked, and then erases everything" in told
+    assert "It erases itself on receipt" in told
     assert "has erased nothing" not in told

@@ -90,8 +90,8 @@ def upload_events(device: ThisDevice, server: AgentApi) -> None:
         device.store.change(lambda state, last=reply.last_number: after_upload(state, last))  # type: ignore[misc] # mypy cannot infer a lambda with a default
 
 
-def take_word(device: ThisDevice, server: AgentApi) -> SyncReply:
-    """Sync: report what this device holds, and apply the server's reply at once. Raises NotReached or Refused."""
+def sync(device: ThisDevice, server: AgentApi) -> SyncReply:
+    """Report what this device holds, and apply the server's reply at once. Raises NotReached or Refused."""
     state = device.state
     keys = device.store.keys
     held = replies.held_units(state)
@@ -129,7 +129,7 @@ def make_contact(device: ThisDevice, report: Report = silent, asked_again: Calla
         try:
             server.allow(CONTACT_PATIENCE)
             upload_events(device, server)
-            return _Fetching(device, server, report, asked_again).all(take_word(device, server))
+            return _Fetching(device, server, report, asked_again).all(sync(device, server))
         except Refused as refused:
             withhold_if_revoked(device, refused)
             raise
@@ -185,7 +185,7 @@ class _Fetching:
             if ended is _Ended.OVERTAKEN:
                 self._failures.clear()
             self._server.allow(CONTACT_PATIENCE)
-            reply = take_word(self._device, self._server)
+            reply = sync(self._device, self._server)
         return ContactResult(self._fetched, tuple(self._failures))
 
     def _round(self, reply: SyncReply) -> _Ended:

@@ -22,7 +22,7 @@ from sparekey.sealed import Header, Moment
 from sparekey.secret import Secret
 from sparekey.unit_kind import UnitKind
 
-FREE_EMERGENCY_FAILURES = 5
+FREE_EMERGENCY_FAILURES = 5  # then each try has to wait on the own screen, and a remote login is tried no more
 LONGEST_WAIT = 900  # seconds
 SHIFT_LIMIT = 4  # intervals
 SHORTEST_CODE = 6  # digits
@@ -142,9 +142,11 @@ def try_of(entry: UnitEntry, user: UserState, trusted: TrustedTime) -> Try:
 
 
 def _emergency_tries(user: UserState, candidates: _Candidates, conditions: Conditions) -> Sequence[Try]:
-    is_free = user.emergency_failures < FREE_EMERGENCY_FAILURES
-    has_waited = emergency_wait(user, conditions.reading) == 0
-    if not (is_free if conditions.remote else has_waited):
+    if conditions.remote:
+        is_allowed = user.emergency_failures < FREE_EMERGENCY_FAILURES
+    else:
+        is_allowed = emergency_wait(user, conditions.reading) == 0
+    if not is_allowed:
         return []
     return [candidate for candidate in candidates.emergency if _may_open_now(candidate)]
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from sparekey import clock
 from sparekey.agent.contact import replies
-from sparekey.agent.contact.contact import take_word, upload_events, withhold_if_revoked
+from sparekey.agent.contact.contact import sync, upload_events, withhold_if_revoked
 from sparekey.agent.contact.events import alarmed
 from sparekey.agent.ground.journal import log_unforeseen
 from sparekey.agent.ground.outcome import (
@@ -159,7 +159,7 @@ def _sync_if_reached(device: ThisDevice, server: AgentApi) -> SyncReply | None:
     """Erase what the server withholds, before the answer. If the server is not reached, its decision still stands."""
     try:
         server.allow(SYNC_PATIENCE)
-        return take_word(device, server)
+        return sync(device, server)
     except NotReached:
         return None
     except Refused as error:

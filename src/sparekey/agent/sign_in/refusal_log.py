@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 
 class RefusalLog:
-    """The log of one daemon, for all its connections."""
+    """The log of refused sign-ins of one daemon, for all its connections."""
 
     def __init__(self, device: ThisDevice) -> None:
         self._device = device

@@ -32,7 +32,7 @@ class SecretRefused(Exception):
 
 
 class SecretAccess:
-    """The access to secrets of `account`, an account of this computer that has signed in.
+    """The access to secrets of `account`, an os_account that has signed in.
 
     `session` is the session of the success; None if the user has no offline data here. `by_root` is True if root's
     program asked.

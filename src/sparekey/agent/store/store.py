@@ -183,7 +183,7 @@ class Store:
         self._is_sure = True
 
     def _remove_passed(self) -> None:
-        """Remove the files of the last change only: a unit that was just fetched may still wait for its entry."""
+        """Remove only the last change's unused files: a fetched unit may not have its entry in the state yet."""
         self._units.remove(self._passing - _files_of(self._state))
         self._passing = set()
 

@@ -82,8 +82,8 @@ class TokenFacts:
 class Overview:
     """The overview of one emergency code.
 
-    `tokens`: the token of the tokencode, or for a passcode all tokens of the user. `obstacles`: those that every device
-    has. `requests`: the reader's own unexpired requests for approval.
+    `tokens`: the token of the tokencode, or for a passcode all tokens of the user. `obstacles`: the obstacles that
+    every device has. `requests`: the reader's own unexpired requests for approval.
     """
 
     kind: CodeKind

@@ -31,7 +31,7 @@ MOST_PINS: Final = 2_000  # PINs whose length is read
 
 @dataclass(frozen=True)
 class Change:
-    """One field, as it is stored and as it would be."""
+    """One policy field, with its stored value and its value after the change."""
 
     field: str
     before: bool | int | str

@@ -39,7 +39,7 @@ class Explanation:
 
 
 def explain(instance: Instance, actor: Actor, login: str, device: str | None = None, *, now: int) -> Explanation:
-    """Return the result of every rule for this user. `device`: only this device, by name or id. It changes nothing.
+    """Return the result of every rule for this user, without changes. `device`: only this device, by name or id.
 
     Raises NotFound or NotAllowed.
     """

@@ -1,10 +1,10 @@
-"""Sessions of administrators: begun by a sign-in, proved by a session token, and ended by any loss of rights.
+"""Sessions of administrators: begun by a sign-in, proved by a token, ended by the loss of a factor or the last role.
 
 Rules:
 - Only users with a role can sign in here. For other users a guess is neither verified nor counted, so that an attacker
   cannot lock them out from here.
 - A sign-in needs two factors: a PIN before the tokencode, or a passkey (`passkey_sign_ins`). A token without a PIN is
-  refused with the message of every refusal (ADR 17).
+  refused with the same message as any other refusal (ADR 17).
 - A session ends 15 minutes after its last use, and 12 hours after it began.
 - A user who is disabled, expired, locked or without a role is refused at the next request.
 - A change that takes away a token or PIN ends all sessions of its user, because they may have begun with it (`tokens`,
@@ -56,7 +56,7 @@ class OpenedSession(SignInResult):
 
 @dataclass(frozen=True)
 class Session:
-    """A valid session. `domain_ids`: the domains to which its roles are limited and all below, ids by name."""
+    """A valid session. `domain_ids`: ids by name of the domains that limit its roles, and of all domains below."""
 
     id: str
     login: str

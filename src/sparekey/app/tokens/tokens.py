@@ -314,9 +314,9 @@ def show_token_with_events(
 def set_pin(
     instance: Instance, actor: Actor, serial: str, pin: Secret[str], *, must_change: bool = False, now: int
 ) -> None:
-    """Set or change the PIN of a token; `must_change`: only until the user's next sign-in.
+    """Set or change the PIN of a token. `must_change`: the user must choose another PIN at the next sign-in.
 
-    Raises BadInput if policy does not allow the PIN, and Conflict for a token without one.
+    Raises BadInput if policy does not allow the PIN, and Conflict for a token that is used without a PIN.
     """
     set_pin_of(
         instance,

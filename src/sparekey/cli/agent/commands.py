@@ -98,7 +98,7 @@ def _synced(fetched: int, failures: str, output: Output) -> int:
 
 
 def status(options: argparse.Namespace, output: Output) -> int:
-    """Print what the device holds, until when, and what keeps it from holding more."""
+    """Print the data on this device, its expiry, and the obstacles to more data."""
     found = _status(options) | {"logins_ask": logins_ask(options.configuration)}
     output.data(found, status_words(found))
     return 0

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sparekey.agent.contact.contact import CONTACT_PATIENCE, take_word, withhold_if_revoked
+from sparekey.agent.contact.contact import CONTACT_PATIENCE, sync, withhold_if_revoked
 from sparekey.agent.ground.ports import Distance, NotReached, Refused, StoreUnreadable
 from sparekey.agent.platform.configuration import CONFIGURATION, BadConfiguration, Configuration, load_configuration
 from sparekey.agent.store.device import ThisDevice
@@ -193,7 +193,7 @@ def _of_server(device: ThisDevice) -> CheckResult:
     try:
         with device.connect() as server:
             server.allow(CONTACT_PATIENCE)
-            take_word(device, server)
+            sync(device, server)
     except NotReached as error:
         some = any(user.current_units for user in device.state.users)
         return CheckResult("server", False, f"{error}; {_ADVICE[error.distance]}" + (_GOES_ON if some else ""))

@@ -1,6 +1,6 @@
-"""Offline emergency codes: how long they work, when a version is due for replacement, and which version a device gets.
+"""Offline emergency codes: their expiry, the replacement of due versions, and the version for each device.
 
-Rules (docs/emergency-access.md):
+Rules:
 - A code can be used again until it expires. It expires at the earliest of lifetime, token expiry and account expiry.
 - A version becomes *due* when it was shown, used or reset, or when less than a quarter of its lifetime is left.
 - A due version is replaced at an online sign-in *with the token itself*, which proves that the emergency is over. A

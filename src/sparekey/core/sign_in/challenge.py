@@ -1,10 +1,10 @@
-"""Decides about the answer to a challenge: a new PIN, its confirmation, or the next tokencode. Pure.
+"""Decide about the answer to a challenge: a new PIN, its confirmation, or the next tokencode. Pure.
 
 Rules:
 - The account and the token are checked again, in their state when the answer arrives.
 - The next tokencode is the one right after the first, inside the same window. A wrong one counts as a failure.
-- After a PIN that is not allowed, the user may try again, a few times.
-- No text repeats the answer.
+- After a PIN that is not allowed, or a wrong confirmation, the user may try again. The third failure denies.
+- No message contains the user's answer.
 """
 
 import hmac

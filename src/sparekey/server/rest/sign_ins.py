@@ -67,7 +67,7 @@ def routes(service: Service) -> list[Route]:
 
 
 async def _sign_in(service: Service, interfaces: ClientInterfaces, request: Request) -> SignInAnswer:
-    """Return the result of the sign-in; a denial not before the floor. Raises RequestRejected or Busy."""
+    """Return the result of the sign-in. A denial waits for the floor. Raises RequestRejected or Busy."""
     arrived = Floor.arrival()
     await _client_interface(interfaces, request, service.now())
     body = await read_body(request, _LARGEST)

@@ -77,7 +77,7 @@ class Key:
 class Listing:
     """A table in one order. `shown`: selects its rows, from the table or a part of it, with what is shown beside them.
 
-    `key`: the column by which a page names its last row. `own`: the list is in its own order.
+    `key`: the column by which a page names its last row. `own`: True if this is the list's own order (see above).
     """
 
     table: Table

@@ -166,7 +166,7 @@ def delete_of_account(connection: Connection, account_id: str | None, but: str =
 
 
 def delete_of_administrator(connection: Connection, account_id: str) -> None:
-    """Delete all sessions of this user at the console."""
+    """Delete all administrator sessions of this user, at the console and over REST."""
     connection.execute(delete(admin_session).where(admin_session.c.account_id == account_id))
 
 
