@@ -247,7 +247,7 @@ class Trial:
         """The demo tells its story with the packaged programs"""
         where = f"/usr/lib/sparekey-server:{PROJECT}"
         told = run("/usr/bin/python3", "-m", "tools.demo", "--exit", env={"PYTHONPATH": where})
-        expect("That was the story" in told, "the whole story", told)
+        expect("The story is complete" in told, "the whole story", told)
         say(told.strip().splitlines()[-1])
 
     def removal(self) -> None:
