@@ -54,11 +54,11 @@ def test_a_server_answers_over_tls_and_leaves_an_intact_audit_log(tmp_path: Path
     assert witnesses[0].total == len(logged_events(instance))
     instance.database.close()
     lines = [json.loads(line) for line in served.log.read_text().splitlines()]  # no terminal: only lines for programs
-    assert [line for line in lines if line["level"] not in ("info", "debug") and not _ends_by_itself(line)] == []
+    assert [line for line in lines if line["level"] not in ("info", "debug") and not _is_false_alarm(line)] == []
 
 
-def _ends_by_itself(line: dict[str, str]) -> bool:
-    """Tell whether granian took a process that was ending for one that refused to stop.
+def _is_false_alarm(line: dict[str, str]) -> bool:
+    """Return True if granian took a process that was ending for one that refused to stop.
 
     It learns of the end by a pipe, which the kernel closes a moment before the process can be waited for. On a busy
     machine granian asks within that moment.

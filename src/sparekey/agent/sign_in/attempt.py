@@ -22,7 +22,7 @@ from sparekey.sealed import Header, Moment
 from sparekey.secret import Secret
 from sparekey.unit_kind import UnitKind
 
-FREE_EMERGENCY_FAILURES = 5  # then each try has to wait on the own screen, and a remote login is tried no more
+FREE_EMERGENCY_FAILURES = 5  # after these, each emergency code waits, and remote ones are refused
 LONGEST_WAIT = 900  # seconds
 SHIFT_LIMIT = 4  # intervals
 SHORTEST_CODE = 6  # digits
