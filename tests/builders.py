@@ -21,9 +21,9 @@ from sparekey.app.emergency import offline as emergency
 from sparekey.app.emergency.showing import Showing
 from sparekey.app.instance import DEFAULT_POLICY, TOP_DOMAIN, Instance, log
 from sparekey.app.lookup import get_account, get_assigned_token, get_token
+from sparekey.app.offline.device_sign_in import DeviceSignIn, sign_in_on_device
 from sparekey.app.offline.events import take_events
 from sparekey.app.offline.sealing import seal_for_device
-from sparekey.app.offline.sign_in import DeviceSignIn, sign_in_on_device
 from sparekey.app.offline.sync import acknowledge, sync_users
 from sparekey.app.people.users import add_user
 from sparekey.app.policies import policies

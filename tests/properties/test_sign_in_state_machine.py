@@ -22,7 +22,7 @@ from sparekey.app.emergency import online as online_emergency
 from sparekey.app.emergency.offline import set_online
 from sparekey.app.emergency.online import Terms
 from sparekey.app.instance import TOP_DOMAIN, Instance
-from sparekey.app.offline.sign_in import DeviceSignIn, sign_in_on_device
+from sparekey.app.offline.device_sign_in import DeviceSignIn, sign_in_on_device
 from sparekey.app.people.users import add_user, unlock
 from sparekey.app.people.users import set_enabled as set_user_enabled
 from sparekey.app.sign_in.challenge_answers import answer_challenge

@@ -10,7 +10,7 @@ from sparekey.app.devices.devices import revoke, tell_revoked
 from sparekey.app.devices.stolen import EarlierReport, StolenFrom, look_at_stolen, report_stolen
 from sparekey.app.emergency.offline import set_online
 from sparekey.app.instance import TOP_DOMAIN, Instance
-from sparekey.app.offline.sign_in import sign_in_on_device
+from sparekey.app.offline.device_sign_in import sign_in_on_device
 from sparekey.app.tokens.life_cycle import replace, unassign
 from sparekey.app.tokens.tokens import NewToken
 from sparekey.core.audit_log.actions import Action

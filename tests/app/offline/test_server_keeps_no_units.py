@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import select
 
 from sparekey.app.instance import DEFAULT_POLICY, TOP_DOMAIN, Instance
+from sparekey.app.offline.device_sign_in import sign_in_on_device
 from sparekey.app.offline.sealing import seal_for_device
-from sparekey.app.offline.sign_in import sign_in_on_device
 from sparekey.app.offline.sync import acknowledge, sync_users
 from sparekey.app.people.users import add_user
 from sparekey.app.snapshots import open_code, token_state

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sparekey.app.offline.sign_in import DeviceSignIn, sign_in_on_device
+from sparekey.app.offline.device_sign_in import DeviceSignIn, sign_in_on_device
 from sparekey.app.sign_in.verification import SignInInterface, SignInResult
 from sparekey.core.sign_in.outcome import Asked, Denied, Granted
 from sparekey.secret import Secret
