@@ -19,6 +19,7 @@ from sparekey.agent.store.key_choice import open_keys
 from sparekey.agent.store.store import STATE, Store
 from sparekey.app.devices import invitations
 from sparekey.app.instance import Instance
+from sparekey.app.tokens.tokens import NewToken
 from sparekey.clock import monotonic, now_precise
 from sparekey.secret import Secret
 from sparekey.server.settings import read_settings
@@ -29,6 +30,7 @@ from tools.story.stage import Answer, Server, Stage, free_port
 
 DEVICE = "alice-laptop"
 EVENING = (23, 20)  # forty minutes of a UTC day are left to seal, and the day after: a slow machine needs them
+INTERVAL = 60  # seconds: half as many records to seal as for the usual 30
 PATIENCE = 60
 
 
@@ -58,9 +60,9 @@ class Site:
         return self.device.device_state
 
     def next_interval(self) -> None:
-        """Move every clock by half a minute: the token shows another code."""
+        """Move every clock by one interval: the token shows another code."""
         for stage in {id(stage): stage for stage in (self.stage, self.device)}.values():
-            stage.time.advance(30)
+            stage.time.advance(INTERVAL)
 
     def passcode(self, *, ago: int = 0) -> str:
         """Return Alice's PIN and the code that her token shows, or showed `ago` seconds ago."""
@@ -143,7 +145,7 @@ def a_site(
         create_server(stage.server_data, NewServer(Secret(database)), ROOT, now)
         with an_opened(stage.server_data) as instance:
             edit_policy(instance, policy, now=now)
-            alice = a_user(instance, "alice", pin=pin, now=now)
+            alice = a_user(instance, "alice", pin=pin, token=NewToken(interval=INTERVAL), now=now)
             port = free_port()
             server = stage.start_server(port)
             yield Site(stage, instance, port, server, stage.lay_cable(port), alice, device or stage)

@@ -10,7 +10,7 @@ from sparekey.app.emergency.offline import show
 from sparekey.app.emergency.showing import Showing
 from sparekey.core.emergency.offline import CodeKind
 from tests.builders import DAY, HELP_DESK, PIN
-from tests.journeys.site import Site, a_site
+from tests.journeys.site import INTERVAL, Site, a_site
 from tools.faketime import FakeTime
 from tools.story.stage import Stage
 
@@ -26,7 +26,7 @@ def test_s24_a_clock_set_back_stops_tokencodes_only(tmp_path: Path) -> None:
         # in the boot of the last contact the wall clock means nothing
         site.login(device_passcode(site), mode="offline")
         reboot(site)
-        assert site.login(device_passcode(site, ahead=30), "unavailable", "offline")["reason"] == "clock"
+        assert site.login(device_passcode(site, ahead=INTERVAL), "unavailable", "offline")["reason"] == "clock"
         assert site.failures() == 0
         shown = show(
             site.instance, HELP_DESK, CodeKind.TOKENCODE, site.alice.serial, None, Showing("badge"), now=site.now
@@ -59,7 +59,7 @@ def a_filled_site(directory: Path) -> Iterator[Site]:
         with a_site(server_directory, device=device) as site:
             device.time.set(site.stage.time.offset)
             site.enroll()
-            site.login(site.passcode(ago=30), mode="online")
+            site.login(site.passcode(ago=INTERVAL), mode="online")
             site.cable.unplug()
             yield site
 
