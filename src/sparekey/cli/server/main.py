@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib import import_module
 from typing import Any, Final
 
@@ -40,15 +41,20 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
 _WITHOUT_NOUN: Final = ("service", "sessions.login")  # modules whose commands belong to no group
 
 
+@cache
+def _load(module: str) -> Any:
+    return typer.main.get_command(import_module(f"sparekey.cli.server.{module}").app)
+
+
 class Root(Group):
     """The top group, which loads a command when it is called, not when it is listed."""
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 -- the signature of its base
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"sparekey.cli.server.{COMMANDS[cmd_name][0]}")
-        loaded = typer.main.get_command(module.app)
-        return getattr(loaded, "commands", {}).get(cmd_name) if COMMANDS[cmd_name][0] in _WITHOUT_NOUN else loaded
+        module = COMMANDS[cmd_name][0]
+        loaded = _load(module)
+        return getattr(loaded, "commands", {}).get(cmd_name) if module in _WITHOUT_NOUN else loaded
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 -- the signature of its base
         return [*COMMANDS]
