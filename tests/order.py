@@ -6,6 +6,7 @@ browser or a laptop, are made once.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import PurePath
 from typing import Final, TypeVar
 
@@ -22,6 +23,7 @@ _SECONDS: Final = {
 _JOURNEY: Final = 12
 
 
+@cache
 def group_of(path: PurePath) -> str:
     """Return the group of a test file by its path below `tests`; empty for short tests. A group runs together."""
     for name in _SECONDS:
