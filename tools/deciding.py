@@ -20,7 +20,11 @@ DECIDING: Final[Mapping[str, tuple[str, ...]]] = {
     "src/sparekey/storage/sign_in/statements.py": ("tests/storage/sign_in",),
     "src/sparekey/sealed/open.py": ("tests/sealed",),
     "src/sparekey/agent/sign_in/attempt.py": ("tests/agent/sign_in/test_attempt.py",),
-    "src/sparekey/agent/sign_in/offline.py": ("tests/agent/sign_in/test_offline.py",),
+    "src/sparekey/agent/sign_in/offline.py": (
+        "tests/agent/sign_in/test_offline.py",
+        "tests/agent/sign_in/test_lock_changes.py",
+        "tests/agent/sign_in/test_s22_success_yields_the_key.py",
+    ),
     "src/sparekey/agent/store/erasing.py": ("tests/agent/store/test_erasing.py",),
     "src/sparekey/agent/ground/device_time.py": ("tests/agent/ground/test_device_time.py",),
 }

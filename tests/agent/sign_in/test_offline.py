@@ -14,7 +14,7 @@ from sparekey.agent.sign_in.offline import LoginOutcome, device_sentence, login_
 from sparekey.agent.store.erasing import days_left, emergency_ends
 from sparekey.passcode import new_code
 from sparekey.secret import Secret
-from tests.agent.devices import World, an_offline_world
+from tests.agent.devices import World, a_world, an_offline_world
 from tests.agent.pin_locks import a_locked_world, a_locking_world, memory
 from tests.agent.unit_entries import a_day, a_user, an_emergency_unit
 
@@ -95,6 +95,35 @@ def test_without_a_warning_due_the_answer_is_short(world: World) -> None:
     assert offline(world, world.passcode()).answer.message == "Signed in offline."
 
 
+def test_the_session_keeps_a_secret_and_opens_it(world: World) -> None:
+    session = offline(world, world.passcode()).session
+    assert session is not None
+    session.keep("os-password", Secret(b"kept"))
+    assert session.open("os-password").reveal() == b"kept"
+
+
+def test_the_answer_counts_the_days_that_are_left(tmp_path: Path) -> None:
+    world = a_world(tmp_path / "store")
+    world.alice.days = 3
+    world.signed_in_online()
+    world.go_offline()
+    answer = offline(world, world.passcode()).answer
+    assert answer.days_left == days_left(world.held, world.server.now) > 0
+
+
+@pytest.mark.parametrize("distance", [Distance.OFFLINE, Distance.SERVER_DOWN])
+def test_a_policy_for_a_server_that_is_down_leaves_users_without_a_network_alone(
+    world: World, distance: Distance
+) -> None:
+    policy = replace(world.held.policy, server_down="off")
+    world.device.store.change(lambda state: state.with_user(replace(world.held, policy=policy)))
+    assert tried(world, world.alice.passcode).result is Result.GRANTED
+    is_granted = (
+        login_offline(world.device, "alice", Secret(world.passcode()), distance).answer.result is Result.GRANTED
+    )
+    assert is_granted is (distance is Distance.OFFLINE)
+
+
 def test_refusals_are_logged_and_the_last_one_blocks(world: World) -> None:
     world.device.store.change(lambda state: state.with_user(replace(world.held, failures=1)))
     for count in (2, 3):
@@ -163,7 +192,8 @@ def test_a_remote_user_gets_no_more_free_failures(world: World) -> None:
     world.device.store.change(lambda state: state.with_user(failed))
     assert offline(world, world.alice.passcode, remote=True).answer.reason is RefusalReason.WAIT
     world.pass_time(1)
-    assert offline(world, world.alice.passcode).answer.result is Result.GRANTED
+    outcome = login_offline(world.device, "alice", Secret(world.alice.passcode), Distance.OFFLINE)  # not remote
+    assert outcome.answer.result is Result.GRANTED
 
 
 def facts_of_tpm(forgives_after: int) -> TpmFacts:

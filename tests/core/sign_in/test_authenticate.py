@@ -8,12 +8,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparekey.core.emergency.online import EmergencyKind, IfAvailable, OnlineEmergency
-from sparekey.core.policy.lockout import FailureCount
-from sparekey.core.reasons import Method, Reason
-from sparekey.core.sign_in.authenticate import AccountState, CodeState, Snapshot, TokenState, decide, read_typed
-from sparekey.core.sign_in.outcome import Denied, Granted, Outcome
+from sparekey.core.policy.lockout import FailureCount, LockoutPolicy
+from sparekey.core.policy.token import TokenPolicy
+from sparekey.core.reasons import ChallengeKind, Method, Reason
+from sparekey.core.sign_in.authenticate import (
+    NEXT_TOKENCODE_TEXT,
+    AccountState,
+    CodeState,
+    Snapshot,
+    TokenState,
+    after_right_tokencode,
+    decide,
+    read_typed,
+)
+from sparekey.core.sign_in.outcome import Asked, Denied, Granted, Outcome
 from sparekey.core.sign_in.pins import new_verifier
 from sparekey.core.tokens import Totp
+from sparekey.durations import DAY_SECONDS
 from sparekey.passcode import grouped, new_code
 from sparekey.secret import Secret
 
@@ -286,6 +297,25 @@ def test_a_closed_account_refuses_every_text() -> None:
         assert decided(typed, a_token(), account=account) == Denied(Reason.LOCKED, "a")
 
 
+def test_an_account_is_closed_until_its_lock_has_ended() -> None:
+    policy = LockoutPolicy(unlock_after_minutes=1)
+    for seconds, is_locked in ((59, True), (60, False)):
+        account = an_account(failures=FailureCount(5, NOW - 90, NOW - seconds), lockout=policy)
+        assert account.locked(NOW) is is_locked
+        assert account.closed(NOW) is (Reason.LOCKED if is_locked else None)
+
+
+def test_an_unreadable_text_of_an_unknown_user_is_refused() -> None:
+    assert decide(read_typed(Secret("?")), Snapshot(None), NOW) == Denied(Reason.NOT_A_PASSCODE)
+
+
+def test_a_misread_group_is_named_also_where_the_text_can_be_another_code() -> None:
+    misread = CODE[:-1] + ("2" if CODE[-1] != "2" else "3")
+    outcome = decided(PIN + misread, with_pin(emergency=access()))
+    assert isinstance(outcome, Denied)
+    assert (outcome.reason, outcome.misread) == (Reason.WRONG_PASSCODE, (2,))
+
+
 @pytest.mark.parametrize("lost", [False, True])
 def test_an_emergency_tokencode_that_is_allowed_online_is_granted_also_where_the_token_is_lost(lost: bool) -> None:
     expected = Granted("a", "alice", Method.EMERGENCY_TOKENCODE, "t", code_id="c")
@@ -299,6 +329,25 @@ def test_each_online_emergency_code_of_the_token_is_granted() -> None:
     for code_id, code in (("e", TEMPORARY), ("f", "abcdefgh")):
         expected = Granted("a", "alice", Method.ONLINE_EMERGENCY, "t", code_id=code_id)
         assert decided(PIN + code, token) == expected
+
+
+def test_each_emergency_code_asks_for_a_new_pin_if_the_pin_is_too_old() -> None:
+    account = an_account(token_policy=TokenPolicy(pin_lifetime=1))
+    old = with_pin(pin_set_at=NOW - DAY_SECONDS, emergency=access(), **ONLINE)
+    for code in (CODE, TEMPORARY):
+        outcome = decided(PIN + code, old, account=account, codes=(a_code(),))
+        assert isinstance(outcome, Asked)
+        assert outcome.ask is ChallengeKind.NEW_PIN
+
+
+def test_an_online_emergency_code_ends_with_its_token() -> None:
+    token = with_pin(emergency=access(), expires_at=NOW)
+    assert decided(PIN + TEMPORARY, token) == Denied(Reason.TOKEN_EXPIRED, "a", "t", counted=True)
+
+
+def test_a_wrong_emergency_code_is_wrong_whatever_else_is_in_the_way() -> None:
+    refused = decided(PIN + new_code(2), with_pin(enabled=False, **ONLINE), codes=(a_code(),))
+    assert refused == Denied(Reason.WRONG_PASSCODE, "a", "t", counted=True)
 
 
 def test_s41_an_emergency_tokencode_without_its_pin_is_refused_online() -> None:
@@ -338,6 +387,37 @@ def test_each_of_several_tokens_can_sign_in_with_its_own_pin() -> None:
 def test_a_token_state_has_the_digits_of_its_codes() -> None:
     token = a_token(otp=Totp(SEED, 8))
     assert token.digits == 8 == len(shown(token))
+
+
+def test_a_tokencode_of_an_available_token_ends_its_online_emergency_access() -> None:
+    outcome = decided(RIGHT, a_token(emergency=access(if_available=IfAvailable.END)))
+    assert outcome == replace(GRANTED, ends_emergency=True)
+
+
+def test_the_next_tokencode_is_asked_for_after_the_failures_of_the_policy_and_not_twice() -> None:
+    account = an_account(failures=FailureCount(3, NOW - 60), token_policy=TokenPolicy(next_tokencode_after=3))
+    outcome = decided(RIGHT, a_token(), account=account)
+    assert outcome == Asked(ChallengeKind.NEXT_TOKENCODE, GRANTED, NEXT_TOKENCODE_TEXT)
+    assert outcome.granted.asks_after == 3
+    done = after_right_tokencode(account, a_token(), STEP, NOW, next_given=True)
+    assert isinstance(done, Granted)
+    assert done.asks_after == 0
+
+
+def test_a_guess_that_is_right_for_one_token_tells_more_than_a_wrong_one() -> None:
+    expired = a_code(not_after=NOW)
+    ours, other = with_pin(**ONLINE), another_token(pin=VERIFIER, with_pin=True, **ONLINE)
+    for tokens in ((ours, other), (other, ours)):
+        refused = decided(PIN + CODE, *tokens, codes=(expired,))
+        assert refused == Denied(Reason.EMERGENCY_CODE_EXPIRED, "a", "t", counted=True)
+
+
+def test_a_repeat_tells_more_than_a_right_guess_for_another_token() -> None:
+    used, disabled = a_token(last_step=STEP), a_token(token_id="u", enabled=False)  # with one seed
+    for tokens in ((used, disabled), (disabled, used)):
+        outcome = decided(RIGHT, *tokens)
+        assert isinstance(outcome, Denied)
+        assert outcome.reason is Reason.ALREADY_USED
 
 
 def test_a_repeat_wins_among_several_refusals() -> None:
