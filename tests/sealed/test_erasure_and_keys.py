@@ -70,7 +70,7 @@ def test_s30_a_key_other_than_the_named_one_is_refused() -> None:
     own = a_cheap_plan(offline_key=new_offline_key())
     records = _records_of(own, header_hash(header), TODAY[:3], [0, 1, 2], one_by_one, lambda: False)
     planted = received(_assemble(header, records, SIGNING.sign))
-    with pytest.raises(WrongKey):
+    with pytest.raises(WrongKey, match=r"^the record opens to a key other than the one the unit names$"):
         open_unit(planted, PIN + TODAY[1][1], Moment(NOON))
 
 

@@ -128,9 +128,24 @@ def test_units_that_are_not_valid_now_are_passed_over() -> None:
 def test_one_unit_opens_only_at_a_moment_of_its_records() -> None:
     assert open_unit(UNIT, PIN + CODE, AT_NOON).i == NUMBER
     last = HEADER.first + HEADER.count - 1
-    for time in (HEADER.not_after + 1, (HEADER.first - 2) * 60, (last + 2) * 60):
-        with pytest.raises(NotValidNow):
+    for time, why in (
+        (HEADER.not_after + 1, "past its end"),
+        ((HEADER.first - 2) * 60, "no record for this moment"),
+        ((last + 2) * 60, "no record for this moment"),
+    ):
+        with pytest.raises(NotValidNow, match=f"^{why}$"):
             open_unit(UNIT, PIN + CODE, Moment(time))
+
+
+def test_one_unit_is_opened_with_the_given_run() -> None:
+    run = CountedRun()
+    open_unit(UNIT, PIN + CODE, AT_NOON, run=run)
+    assert run.items > 0
+
+
+def test_counters_are_tried_from_zero_on() -> None:
+    events = dataclasses.replace(HEADER, kind=UnitKind.EVENTS, interval=0, first=0, window=2)
+    assert candidates(events, NOON) == [0, 1, 2]
 
 
 def test_a_unit_is_valid_up_to_its_last_second() -> None:
@@ -162,7 +177,7 @@ def test_a_misread_code_is_named_and_not_hashed() -> None:
 
 def test_a_text_that_fits_nothing_is_not_hashed() -> None:
     run = CountedRun()
-    with pytest.raises(WrongPasscode):
+    with pytest.raises(WrongPasscode, match=r"^the text has no form that is accepted here$"):
         open_units([Attempt(UNIT, AT_NOON)], split_for([HEADER], "no passcode"), run=run)
     assert run.items == 0
 
@@ -190,6 +205,18 @@ def test_after_a_hit_nothing_more_is_hashed() -> None:
     many = [Attempt(UNIT, AT_NOON) for _ in range(10)]
     assert open_units(many, split_for([HEADER], PIN + CODE), run=run).offline_key == OFFLINE_KEY
     assert len(hashed) == 1
+
+
+def test_after_a_hit_other_threads_stop() -> None:
+    hits = []
+
+    def run(function: Callable[[T], R], items: Iterable[T], /) -> Iterator[R]:
+        found = [function(item) for item in items]  # threads have taken all blocks before the first one has a result
+        hits.extend(each for each in found if each is not None)
+        yield from found
+
+    assert open_units([Attempt(UNIT, AT_NOON)] * 3, split_for([HEADER], PIN + CODE), run=run).i == NUMBER
+    assert len(hits) == 1
 
 
 def test_nothing_left_to_try_is_a_wrong_passcode() -> None:
