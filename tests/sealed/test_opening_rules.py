@@ -208,7 +208,7 @@ def test_after_a_hit_nothing_more_is_hashed() -> None:
 
 
 def test_after_a_hit_other_threads_stop() -> None:
-    hits = []
+    hits: list[object] = []
 
     def run(function: Callable[[T], R], items: Iterable[T], /) -> Iterator[R]:
         found = [function(item) for item in items]  # threads have taken all blocks before the first one has a result
