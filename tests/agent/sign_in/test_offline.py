@@ -15,7 +15,7 @@ from sparekey.agent.store.erasing import days_left, emergency_ends
 from sparekey.passcode import new_code
 from sparekey.secret import Secret
 from tests.agent.devices import World, a_world, an_offline_world
-from tests.agent.pin_locks import a_locked_world, a_locking_world, memory
+from tests.agent.pin_locks import a_locked_world, a_locking_world, days, memory
 from tests.agent.unit_entries import a_day, a_user, an_emergency_unit
 
 HELD = "Device laptop holds emergency passcode version 1, emergency tokencode version 1. Call 4321."
@@ -229,6 +229,13 @@ def test_a_success_with_the_pin_makes_the_lock_and_an_emergency_code_does_not(tm
     assert world.held.pin_locks == []
     assert offline(world, world.passcode()).answer.result is Result.GRANTED
     assert [lock.token for lock in world.held.pin_locks] == [world.held.tokens[0].token]
+
+
+def test_an_opened_lock_erases_the_used_record_at_once(tmp_path: Path) -> None:
+    world = a_locked_world(tmp_path / "store")
+    assert offline(world, world.passcode()).answer.result is Result.GRANTED
+    used = world.held.tokens[0].last_used
+    assert [day.erased_through for day in days(world) if day.first <= used <= day.last] == [used]
 
 
 # The trial of an emergency code
