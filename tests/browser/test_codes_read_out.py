@@ -10,7 +10,6 @@ from playwright.sync_api import Browser, Error, Page, expect
 
 from sparekey.app.instance import TOP_DOMAIN
 from sparekey.app.people import users
-from sparekey.app.people.domains import add_domain
 from sparekey.app.sessions.clients import add_client
 from sparekey.clock import now as clock_now
 from tests.browser.rig import Site, Visitor, visitor
@@ -133,34 +132,3 @@ def test_one_time_tokencodes_are_given_once_and_ended(visit: Visitor, help_desk:
     page.get_by_text("End online emergency access").click()
     page.get_by_role("button", name="End access now").click()
     expect(online).to_contain_text("None.")
-
-
-def test_an_obstacle_links_to_its_remedy(visit: Visitor, site: Site, help_desk: User) -> None:
-    carol = a_user(site.instance, "carol", pin=PIN, now=clock_now() - 3_600)
-    site.filled_device(carol, "laptop-carol")
-    users.set_enabled(site.instance, ROOT, "carol", enabled=False, now=clock_now())
-    page = visit.sign_in(help_desk, page_of(carol))
-    in_the_way = page.get_by_role("region", name="Why no offline code can be shown")
-    expect(in_the_way).to_contain_text("The user is disabled or expired. Enable the user, or change the expiry.")
-    expect(page.get_by_role("button", name="Show the code")).to_have_count(0)
-    in_the_way.get_by_role("link", name="Open the user").click()
-    expect(page).to_have_url(f"{site.url}/console/users/carol")
-
-
-@pytest.fixture(scope="module")
-def elsewhere(site: Site) -> User:
-    add_domain(site.instance, ROOT, "Support", TOP_DOMAIN, now=clock_now())
-    return site.person("sam", "help desk", "Support")
-
-
-def test_the_help_desk_of_a_domain_sees_no_other(visit: Visitor, elsewhere: User, alice: User) -> None:
-    page = visit.sign_in(elsewhere, page_of(alice))
-    expect(page.get_by_role("alert")).to_contain_text("There is no token")
-    visit.go("/console/users/alice/emergency")
-    expect(page.get_by_role("alert")).to_contain_text("There is no user")
-    visit.go("/console/tokens")
-    expect(page.get_by_role("main")).not_to_contain_text(alice.serial)
-    mine = a_user(visit.site.instance, "dave", pin=PIN, domain="Support", now=clock_now() - 3_600)
-    visit.site.filled_device(mine, "laptop-dave")
-    visit.go(page_of(mine))
-    assert len(shown_on(page, "laptop-dave")) == 10

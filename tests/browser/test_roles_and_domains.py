@@ -70,13 +70,6 @@ def test_a_role_holder_sees_its_domain_only(visit: Visitor, site: Site, admin: U
     expect(page.get_by_role("alert")).to_contain_text("There is no user 'bob'")
 
 
-def test_the_last_super_administrator_cannot_be_removed(visit: Visitor, site: Site) -> None:
-    page = visit.sign_in(site.person("ada"), "/console/roles/super%20administrator")
-    page.get_by_role("link", name="Revoke from ada").click()
-    page.get_by_role("button", name="Revoke").click()
-    expect(page.get_by_role("alert")).to_contain_text("No super administrator who can sign in would be left")
-
-
 def test_the_key_of_a_client_is_shown_once(visit: Visitor, site: Site, admin: User) -> None:
     page = visit.sign_in(admin, "/console/clients")
     page.get_by_role("link", name="Add an API client").click()

@@ -152,18 +152,6 @@ def test_a_file_with_mistakes_is_checked_and_imported(visit: Visitor, site: Site
     assert account_row(site.instance, "fritz").mail == "fritz@example.org"
 
 
-def test_s63_a_user_elsewhere_does_not_exist_for_the_help_desk(visit: Visitor, site: Site, alice: User) -> None:
-    page = visit.sign_in(site.person(f"desk{next(_numbers)}", "help desk", "Support"))
-    page.get_by_label("Find a user, token or device").fill(alice.login)
-    page.keyboard.press("Enter")
-    expect(page.get_by_text("No matches for")).to_be_visible()
-    visit.go("/console/users")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Users")
-    expect(page.get_by_text("alice")).to_have_count(0)
-    answers = [page.request.get(f"{site.url}/console/users/{login}") for login in ("alice", "nobody")]
-    assert [answer.status for answer in answers] == [404, 404]
-
-
 def test_on_a_telephone_the_navigation_is_a_menu_and_rows_are_cards(site: Site, browser: Browser, admin: User) -> None:
     visit = visitor(site, browser, width=390)
     page = visit.sign_in(admin, "/console/users")

@@ -21,7 +21,7 @@ from sparekey.secret import Secret
 from sparekey.server.settings import read_settings
 from sparekey.wiring.server import open_instance
 from tests.builders import PIN, User, a_filled_device, a_user, granted, submit
-from tests.cli.server.commands import CommandResult, Operator, sparekey
+from tests.cli.server.commands import CommandResult, Operator
 
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 CALLER = ("--caller", "called back")
@@ -223,10 +223,3 @@ def test_details_show_dates_and_interfaces_in_words(operator: Operator, alice: U
 
 def _line(said: CommandResult, action: str) -> str:
     return next(line for line in said.out.splitlines() if f"\t{action}\t" in line)
-
-
-def test_help_of_each_command_has_an_example() -> None:
-    for words in (("emergency", "fixed"), ("emergency", "one-time"), ("approval", "approve"), ("operator", "lift")):
-        said = sparekey(*words, "--help")
-        assert said.code == 0
-        assert f"Example: sparekey {' '.join(words)}" in said.out

@@ -19,8 +19,6 @@ from sparekey.app.emergency.approvals import ApprovalState, list_approvals
 from sparekey.app.emergency.showing import Showing
 from sparekey.app.instance import TOP_DOMAIN, Instance
 from sparekey.app.notices import raise_alarm
-from sparekey.app.people import users
-from sparekey.app.tokens import tokens
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.emergency.offline import CodeKind
 from sparekey.core.emergency.online import IfAvailable
@@ -34,8 +32,6 @@ from tests.builders import (
     LIGHT,
     NOW,
     PIN,
-    a_device,
-    a_user,
     edit_policy,
     logged_events,
     set_mail,
@@ -231,32 +227,6 @@ def test_online_access_until_the_end_of_a_day_with_each_rule(world: World, hedy:
     assert (past.status, "is in the past, or too far in the future" in words(past)) == (400, True)
     ask(world, hedy, "POST", f"{TOKENCODES}/temporary/end")
     assert online_emergency.access_of(world.instance, HELP_DESK, serial, now=NOW) is None
-
-
-def test_each_precondition_that_is_not_met_has_its_sentence(world: World, hedy: Secret[str]) -> None:
-    instance, alice = world.instance, world.alice
-    old = a_device(instance, "kiosk", domain=INSIDE, supports_offline=False)
-    old.sign_in(alice, NOW + 30)
-    assert "This device does not support offline sign-in" in words(ask(world, hedy, "GET", TOKENCODES))
-    tokens.set_enabled(instance, HELP_DESK, alice.serial, enabled=False, now=NOW)
-    assert "The token is disabled" in words(ask(world, hedy, "GET", TOKENCODES))
-    tokens.set_enabled(instance, HELP_DESK, alice.serial, enabled=True, now=NOW)
-    tokens.set_expiry(instance, HELP_DESK, alice.serial, expires_at=NOW + 1, now=NOW)
-    world.interfaces.now[0] = NOW + 1
-    assert "An expired token cannot be given emergency access" in words(ask(world, hedy, "GET", TOKENCODES))
-    tokens.set_expiry(instance, HELP_DESK, alice.serial, expires_at=None, now=NOW)
-    users.set_enabled(instance, HELP_DESK, "alice", enabled=False, now=NOW)
-    assert "The user is disabled" in words(ask(world, hedy, "GET", PASSCODES))
-    users.set_enabled(instance, HELP_DESK, "alice", enabled=True, now=NOW)
-    edit_policy(instance, {"enabled": "off"})
-    page = ask(world, hedy, "GET", TOKENCODES)
-    assert "Offline authentication is off in the policy" in words(page)
-    assert "Show the code" not in words(page)
-    edit_policy(instance, {"enabled": "on", "emergency_tokencode": "off"})
-    assert "The policy does not allow devices to download" in words(ask(world, hedy, "GET", TOKENCODES))
-    nobody = a_user(instance, "bob", pin=PIN, domain=INSIDE)
-    path = f"/console/tokens/{nobody.serial}/emergency"
-    assert "No device holds a code yet" in words(ask(world, hedy, "GET", TOKENCODES, path=path))
 
 
 def test_an_expired_code_is_not_shown(world: World, hedy: Secret[str]) -> None:
