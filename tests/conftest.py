@@ -7,7 +7,6 @@ import gc
 import os
 import re
 import shutil
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -22,7 +21,7 @@ from sparekey.storage.unit_of_work import Database
 from tests.clean_databases import CleanDatabases
 from tests.order import group_of, stretches
 from tests.quick_argon2 import choose_argon2
-from tests.shared_statements import open_database
+from tests.shared_statements import open_copy, open_database
 from tests.swtpm import Swtpm
 from tools.counts import Count
 from tools.postgresql import PostgresqlServer
@@ -180,11 +179,7 @@ def database(database_url: str) -> Iterator[Database]:
 @pytest.fixture
 def memory_database(sqlite_with_tables: Path) -> Iterator[Database]:
     """A fresh database with its tables, SQLite in memory: for tests where the kind of database is not the point."""
-    database = open_database("sqlite://")
-    with closing(sqlite3.connect(sqlite_with_tables)) as tables, database.engine.connect() as connection:
-        memory = connection.connection.driver_connection
-        assert memory is not None
-        tables.backup(memory)
+    database = open_copy(sqlite_with_tables)
     yield database
     database.close()
 

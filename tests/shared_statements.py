@@ -4,6 +4,9 @@ Each test has a database and an engine of its own, and an engine would compile e
 of a test with a database. A compiled statement belongs to a dialect, so the engines share that, too.
 """
 
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Dialect
@@ -20,3 +23,13 @@ def open_database(url: str) -> Database:
     engine.dialect, statements = _BY_KIND.setdefault(engine.dialect.name, (engine.dialect, {}))
     engine.update_execution_options(compiled_cache=statements)
     return Database(engine)
+
+
+def open_copy(tables: Path) -> Database:
+    """Open a copy of this SQLite file in memory."""
+    database = open_database("sqlite://")
+    with closing(sqlite3.connect(tables)) as original, database.engine.connect() as connection:
+        memory = connection.connection.driver_connection
+        assert memory is not None
+        original.backup(memory)
+    return database

@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -15,11 +16,10 @@ from sparekey.core.audit_log.actions import Action
 from sparekey.secret import Secret
 from sparekey.server.application import create_application
 from sparekey.server.work import WorkPool
-from sparekey.storage import schema
 from tests.builders import NOW, ROOT, a_user, an_instance, logged_events
 from tests.server.asgi import Reply, ask
 from tests.server.interfaces import Interfaces, interfaces_of, is_granted, run
-from tests.shared_statements import open_database
+from tests.shared_statements import open_copy
 
 
 def test_a_right_passcode_is_granted_once(interfaces: Interfaces) -> None:
@@ -135,10 +135,9 @@ def test_a_bad_body_is_refused_in_words(interfaces: Interfaces, body: bytes) -> 
     assert set(reply.json) == {"error", "message", "do"}
 
 
-@given(st.text(max_size=200), st.text(max_size=200))
-def test_no_typed_text_breaks_the_interface(user: str, passcode: str) -> None:
-    database = open_database("sqlite://")
-    schema.upgrade(database.engine)
+@given(user=st.text(max_size=200), passcode=st.text(max_size=200))
+def test_no_typed_text_breaks_the_interface(sqlite_with_tables: Path, user: str, passcode: str) -> None:
+    database = open_copy(sqlite_with_tables)
     with interfaces_of(an_instance(database, policy={})) as interfaces:
         reply = run(interfaces.rest(user, passcode))
         assert reply.status == 200
