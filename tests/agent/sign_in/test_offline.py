@@ -112,16 +112,12 @@ def test_the_answer_counts_the_days_that_are_left(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("distance", [Distance.OFFLINE, Distance.SERVER_DOWN])
-def test_a_policy_for_a_server_that_is_down_leaves_users_without_a_network_alone(
-    world: World, distance: Distance
-) -> None:
+def test_server_down_off_refuses_only_where_there_is_a_network(world: World, distance: Distance) -> None:
     policy = replace(world.held.policy, server_down="off")
     world.device.store.change(lambda state: state.with_user(replace(world.held, policy=policy)))
     assert tried(world, world.alice.passcode).result is Result.GRANTED
-    is_granted = (
-        login_offline(world.device, "alice", Secret(world.passcode()), distance).answer.result is Result.GRANTED
-    )
-    assert is_granted is (distance is Distance.OFFLINE)
+    answer = login_offline(world.device, "alice", Secret(world.passcode()), distance).answer
+    assert (answer.result is Result.GRANTED) is (distance is Distance.OFFLINE)
 
 
 def test_refusals_are_logged_and_the_last_one_blocks(world: World) -> None:
