@@ -24,7 +24,7 @@ from tests.journeys.tls_recorder import TlsRecorder
 pytestmark = pytest.mark.services
 
 PIN = "Ht5Wn8Jc"  # long and mixed: found nowhere by chance, nor in arguments of another test
-OTHER_PIN = "uB9mRt2e"
+OTHER_PIN = "Lw6Yc3Pk"  # not the PIN of test_s65_no_secret_leaves, which stands in arguments of a program there
 
 
 @dataclass
