@@ -18,6 +18,7 @@ from sparekey.server.console import sign_in as console_sign_in
 from sparekey.server.console import welcome
 from sparekey.server.console.site import CONSOLE
 from sparekey.server.errors import NO_SUCH_ROUTE, HttpFailure, failure_of
+from sparekey.server.headers import OneHost, ReplyHeaders
 from sparekey.server.paths import OneSpelling
 from sparekey.server.rest import administration, sessions
 from sparekey.server.rest import sign_ins as rest_sign_ins
@@ -44,7 +45,12 @@ def create_application(service: Service, beside: Lifespan | None = None) -> Star
     failures = Failures(service, (CONSOLE, SELF_SERVICE))
     application = Starlette(
         routes=_routes(service),
-        middleware=[Middleware(_ErrorsAnswered, failures), Middleware(OneSpelling)],
+        middleware=[
+            Middleware(ReplyHeaders, tls=service.settings.tls != "off"),
+            Middleware(_ErrorsAnswered, failures),
+            Middleware(OneHost),
+            Middleware(OneSpelling),
+        ],
         exception_handlers={HTTPException: _no_such_route(failures)},
         lifespan=lifespan,
     )

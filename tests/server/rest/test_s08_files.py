@@ -1,15 +1,18 @@
 """S08 for files over REST: users cannot fill the server's memory by files they may not send, nor by many at once."""
 
 import asyncio
+import json
 
 import pytest
 from starlette.types import Message
 
 from sparekey.app.instance import TOP_DOMAIN
+from sparekey.app.rest.operation import LARGEST_BODY, MOST_MARKS
 from sparekey.app.sessions import clients
 from sparekey.core.permissions import SUPER_ADMINISTRATOR
 from sparekey.secret import Secret
 from tests.builders import NOW, ROOT
+from tests.server.asgi import ask
 from tests.server.interfaces import run
 from tests.server.operation_world import World, an_administrator
 
@@ -91,3 +94,21 @@ def test_s08_few_files_are_taken_in_at_once(world: World) -> None:
     turned_away, first, after = run(statuses())
     assert turned_away == 503
     assert [*first, after] == [400] * (AT_ONCE + 1)  # no file, but read to the end
+
+
+def test_s08_a_large_body_of_small_values_is_refused_before_it_is_decoded(world: World) -> None:
+    """Decoding millions of values would keep all other requests waiting. A file is one value."""
+    token = an_administrator(world.instance, SUPER_ADMINISTRATOR, TOP_DOMAIN)
+    headers = {"Authorization": f"Bearer {token.reveal()}"}
+    for body in (
+        b'{"data":[' + b"1," * MOST_MARKS + b"1]}",
+        b'{"data":' + b"[" * MOST_MARKS,
+        b"{" * MOST_MARKS + b",,",
+    ):
+        reply = run(ask(world.interfaces.app, "POST", FILES[0], body, headers))
+        assert (reply.status, "fewer values" in reply.json["message"]) == (400, True)
+    rows = "".join(f"many{number},,,,\n" for number in range(MOST_MARKS // 4))
+    body = json.dumps({"data": ("login,name,domain,mail,expires\n" + rows).encode().hex(), "dry_run": True}).encode()
+    assert len(body) > LARGEST_BODY
+    reply = run(ask(world.interfaces.app, "POST", FILES[0], body, headers))
+    assert (reply.status, reply.json["added"]) == (200, MOST_MARKS // 4)

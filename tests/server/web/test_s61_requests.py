@@ -47,7 +47,9 @@ def test_s61_our_own_hosts_are_answered(interfaces: Interfaces, host: str) -> No
     assert run(ask(interfaces.app, "GET", CONSOLE.sign_in, headers={"host": host})).status == 200
 
 
-@pytest.mark.parametrize("to", ["/console", "/console/users?after=x", "/console?x=1", "/console/tokens#a"])
+@pytest.mark.parametrize(
+    "to", ["/console", "/console/users?after=x", "/console?x=../..", "/console/tokens#a", "/console/users/a.b..c"]
+)
 def test_s61_the_way_back_leads_to_pages_of_ours(to: str) -> None:
     assert way_back(to, "/console") == to
 
@@ -66,6 +68,14 @@ def test_s61_the_way_back_leads_to_pages_of_ours(to: str) -> None:
         "/console/\r\nx",
         "javascript:alert(1)",
         "/self-service",
+        "/console/../self-service",
+        "/console/..",
+        "/console/%2e%2e/self-service",
+        "/console/%2E./x",
+        "/console/./x",
+        "/console/users/..%2f..%2fx",
+        "/console/%00",
+        "/console/\u2025/x",
     ],
 )
 def test_s61_the_way_back_leads_to_no_other_site(to: str) -> None:

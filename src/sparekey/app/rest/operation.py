@@ -49,6 +49,10 @@ NEEDS_FRESH: Final = frozenset(
         Permission.INSTANCE_MANAGE,
     }
 )
+# Values in a body, counted by their marks. No other request is answered while they are decoded, whatever the thread, so
+# that a file's megabytes must be one value (S08). No body without a file can reach this.
+MOST_MARKS: Final = LARGEST_BODY
+_MARKS: Final = (b",", b"[", b"{")
 _NOT_GIVEN: Final = ("instance", "actor", "now")
 _CURSORS: Final = ("after", "before")  # the names of the member after which a page begins
 
@@ -245,6 +249,8 @@ class Operation:
         kinds = {member.name: member.kind for member in self.members if member.name not in self.path_names}
         if query:
             raise BadMessage("query", "nothing: the members belong in the body")
+        if sum(map(body.count, _MARKS)) > MOST_MARKS:
+            raise BadMessage("message", "fewer values: a file is one value")
         value = parse(body) if body else {}
         if not isinstance(value, dict) or value.keys() - kinds.keys():
             raise BadMessage("message", f"an object with the members {', '.join(kinds) or 'of none'}")

@@ -1,5 +1,6 @@
 """Replies to a sign-in, the same for both consoles."""
 
+import re
 from collections.abc import Callable
 
 from starlette.requests import Request
@@ -9,6 +10,7 @@ from sparekey.app.sessions.administrators import OpenedSession
 from sparekey.app.sign_in.verification import SignInResult
 from sparekey.core.sign_in.outcome import Asked, Denied, Granted
 from sparekey.passcode import misread_words
+from sparekey.server.paths import is_path, is_text
 from sparekey.server.web.page_results import Redirect, Shown
 from sparekey.server.web.responses import respond
 from sparekey.server.web.site import Site
@@ -34,6 +36,10 @@ def answered(
 
 
 def way_back(to: str, home: str) -> str:
-    """Return the page that the visitor wanted, if it belongs to the site with this `home`."""
-    ours = to.startswith(home) and to[len(home) : len(home) + 1] in ("", "/", "?", "#")
-    return to if ours and "\\" not in to and to.isprintable() else home
+    """Return the page that the visitor wanted, if it belongs to the site with this `home`.
+
+    A path with `.` or `..` parts, in any spelling, does not: browsers resolve it to an address elsewhere.
+    """
+    path = re.split(r"[?#]", to, maxsplit=1)[0]
+    ours = path == home or path.startswith(f"{home}/")
+    return to if ours and is_path(path) and is_text(path) and "\\" not in to and to.isprintable() else home

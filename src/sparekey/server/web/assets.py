@@ -52,7 +52,7 @@ def routes() -> list[Route]:
         found = assets().get(request.path_params["name"])
         if found is None:
             return Response(status_code=404)
-        headers = {"Cache-Control": _KEPT, "X-Content-Type-Options": "nosniff", "Vary": "Accept-Encoding"}
+        headers = {"Cache-Control": _KEPT, "Vary": "Accept-Encoding"}
         if "gzip" in request.headers.get("accept-encoding", ""):
             return Response(
                 found.compressed, headers={**headers, "Content-Encoding": "gzip"}, media_type=found.media_type

@@ -58,7 +58,7 @@ def _handler(
                 if refused is not None:
                     return refused
                 if page.changes:
-                    visit = await with_form(service, request, visit, page.largest)
+                    visit = await with_form(service, request, visit, page.largest, pool if is_file else None)
                 response, too_soon = await pool.run(_answered, site, page, request, visit)
         except Busy:
             return failed(site, request, visit, _BUSY, 503)
