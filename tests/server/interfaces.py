@@ -161,7 +161,12 @@ def interfaces_of(
 ) -> Iterator[Interfaces]:
     """Yield the interfaces of an instance, which stays open."""
     now = [NOW]
-    settings = Settings(refusal_floor_ms=floor_ms, sign_in_threads=threads, admin_networks=admin_networks)
+    settings = Settings(
+        refusal_floor_ms=floor_ms,
+        sign_in_threads=threads,
+        admin_networks=admin_networks,
+        origins=("https://localhost",),  # as behind a forwarded port
+    )
     service = Service.of(instance, settings, lambda: now[0])
     key = add_client(instance, ROOT, client, domain, now=NOW)
     try:

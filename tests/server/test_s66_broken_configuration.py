@@ -62,6 +62,8 @@ BROKEN = {
     "two lines of a mail address": b'smtp_host = "mail"\nmail_from = "a@example.org\\r\\nBcc: b@example.org"\n',
     "a password without a user": b'smtp_host = "mail"\nmail_from = "a@b.example"\nsmtp_password = "x"\n',
     "mail without TLS": b'smtp_host = "mail"\nmail_from = "a@b.example"\nsmtp_tls = "off"\n',
+    "an origin with a path": b'origins = ["https://login.example.org/console"]\n',
+    "an origin without TLS": b'origins = ["http://localhost:8080"]\n',
     "a collector without a port": b'syslog = "logs.example.org"\n',
 }
 

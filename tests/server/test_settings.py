@@ -80,3 +80,10 @@ def test_loopback_is_called_by_a_name_to_which_passkeys_can_be_bound(
     own = {"certificate": "c.pem", "key": "k.pem", "ca": "ca.pem"} if tls == "own" else {}
     settings = read_settings(written(tmp_path, "workers = 1\n"), {}, listen=listen, tls=tls, **own)
     assert settings.listening_url == url
+
+
+def test_links_begin_with_the_address_that_browsers_use(tmp_path: Path) -> None:
+    written(tmp_path, 'tls = "off"\norigins = ["https://login.example.org", "https://other.example.org:8443"]\n')
+    assert read_settings(tmp_path, {}).console_url == "https://login.example.org"
+    written(tmp_path, 'tls = "off"\norigins = ["http://localhost:8080"]\n')
+    assert read_settings(tmp_path, {}).console_url == "http://localhost:8080"

@@ -7,6 +7,7 @@ from typing import Self
 from sparekey import clock
 from sparekey.app.instance import Instance
 from sparekey.server.floor import Floor
+from sparekey.server.origins import expected_origins, names_of
 from sparekey.server.settings import Settings
 from sparekey.server.work import WorkPool
 
@@ -33,6 +34,7 @@ class Service:
     sync_interval: int
     settings: Settings
     hosts: frozenset[str]  # names of the server under which pages are served
+    origins: tuple[str, ...] = ()  # of the consoles in browsers
     admin_networks: tuple[str, ...] = ()  # empty: administrators come from anywhere
     now: Callable[[], int] = field(default=clock.now)  # read once for each request
 
@@ -56,7 +58,8 @@ class Service:
             self_service=WorkPool("self-service", _SELF_SERVICE_THREADS, _WAITING_SELF_SERVICE),
             sync_interval=settings.sync_interval,
             settings=settings,
-            hosts=hosts,
+            hosts=hosts | names_of(settings.origins),
+            origins=expected_origins(settings, hosts),
             admin_networks=settings.admin_networks,
             now=now,
         )

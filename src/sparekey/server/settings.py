@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from sparekey.core.names import is_mail_address
 from sparekey.core.networks import is_network
@@ -115,6 +116,21 @@ def is_host(text: str) -> bool:
     return True
 
 
+def is_origin(text: str) -> bool:
+    """Return True if browsers write the text as an origin: a scheme, a name or address, a port if it is not usual."""
+    try:
+        parts = urlsplit(text)
+        usual = parts.port == {"https": 443, "http": 80}.get(parts.scheme)
+    except ValueError:
+        return False
+    host = parts.hostname or ""
+    if not is_host(host) or usual or parts.port == 0 or (parts.scheme == "http" and host != "localhost"):
+        return False
+    written = f"[{host}]" if ":" in host else host
+    port = "" if parts.port is None else f":{parts.port}"
+    return parts.scheme in ("https", "http") and text == f"{parts.scheme}://{written}{port}"
+
+
 def _is_label(label: str) -> bool:
     return 0 < len(label) <= 63 and label.isascii() and label.replace("-", "a").isalnum() and label.strip("-") == label
 
@@ -156,9 +172,18 @@ class Settings:
     names: tuple[str, ...] = _list(
         "Names and addresses of the server for devices, programs and browsers. The certificate contains them, the "
         "listening address and this machine's own names. Use a name that no other service shares: browsers use cookies "
-        "and passkeys on every port of a name. Passkeys do not work with an IP address.",
+        "and passkeys on every port of a name, and then use no port of it without TLS. Passkeys do not work with an IP "
+        "address.",
         "a list of host names and addresses",
         is_host,
+    )
+    origins: tuple[str, ...] = _list(
+        "Addresses of the consoles in browsers, if they differ from `https://NAME:PORT` with a name of the server and "
+        "its listening port: behind a proxy or a forwarded port. Passkeys work only at the server's addresses. The "
+        'first one is the address in links. Empty with `tls = "off"`: `https://NAME`.',
+        "a list such as `https://login.example.org`, with a port if it is not 443; `http://localhost:PORT` with `tls = "
+        '"off"`',
+        is_origin,
     )
     tls: str = _choice(
         "`local`: a certificate of the CA made by `init`, renewed automatically. `own`: your own certificate. `off`: "
@@ -265,6 +290,8 @@ class Settings:
     @property
     def console_url(self) -> str:
         """Return the address of the console: with a name, because passkeys are bound to one."""
+        if self.origins:
+            return self.origins[0]
         host, port = self.address
         if self.tls == "off":  # then through a proxy, whose name is not known here, or on this machine
             return f"http://localhost:{port}"
@@ -356,6 +383,8 @@ def _verify_together(settings: Settings, where: str) -> None:
         raise SettingsError(
             where, "tls = 'off' is allowed only on a loopback address", "listen on 127.0.0.1, or use TLS"
         )
+    if settings.tls != "off" and any(origin.startswith("http:") for origin in settings.origins):
+        raise SettingsError(where, "an origin with http needs tls = 'off'", "write it with https")
     _verify_mail(settings, where)
 
 

@@ -61,6 +61,7 @@ def visit_of(service: Service, request: Request) -> Visit:
         address=address_of(request),
         administrators_too=is_admitted(service, request),
         host=request.headers.get("host", ""),
+        origins=service.origins,
         path={name: unquote(value) for name, value in request.path_params.items()},
         query=fields,
         zone=zone_of(unquote(request.cookies.get(cookies.ZONE, ""))),

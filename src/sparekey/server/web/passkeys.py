@@ -86,7 +86,10 @@ async def form_of(service: Service, site: Site, request: Request) -> tuple[Visit
 def get_place(visit: Visit) -> RelyingParty:
     """Return the place. Raises BadInput if passkeys cannot be used there."""
     if visit.place is None:
-        raise BadInput("passkeys do not work at an IP address", "open this page by the server's name")
+        raise BadInput(
+            "passkeys do not work at this address",
+            "open this page by the server's name; the setting origins names other addresses of the server",
+        )
     return visit.place
 
 

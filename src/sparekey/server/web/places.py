@@ -1,21 +1,25 @@
 """The place of a passkey: the one name of the server that passkeys are bound to, and its origins."""
 
-from ipaddress import ip_address
-from typing import Final
+from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from sparekey.core.sign_in.passkeys import RelyingParty
+from sparekey.server.origins import is_name, port_of
 
-_LOCAL: Final = "localhost"  # the only name for which browsers allow passkeys without TLS
 
+def place_of(host: str, origins: Collection[str]) -> RelyingParty | None:
+    """Return the place at this host (with the port, if it is unusual); None if passkeys do not work there.
 
-def place_of(host: str) -> RelyingParty | None:
-    """Return the place of a host, with the port if it is unusual; None for an IP address."""
-    name = urlsplit(f"//{host}").hostname
-    if not name:
-        return None
+    `origins`: those of the server's settings. The host of a request, which anyone can write, only selects among them.
+    """
     try:
-        ip_address(name)
-    except ValueError:
-        return RelyingParty(name, (f"https://{host}", f"http://{host}") if name == _LOCAL else (f"https://{host}",))
-    return None
+        here = urlsplit(f"//{host}")
+        name, port = here.hostname, here.port
+    except ValueError:  # no address
+        return None
+    if not name or not is_name(name):
+        return None
+    of_name = [parts for parts in map(urlsplit, origins) if parts.hostname == name]
+    if not any(port_of(each.scheme, each.port) == port_of(each.scheme, port) for each in of_name):
+        return None
+    return RelyingParty(name, tuple(each.geturl() for each in of_name))

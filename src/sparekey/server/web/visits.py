@@ -22,7 +22,8 @@ class Visit:
 
     `path`: the decoded values in the path. `error`: the mistake in a form that is shown again. `partial`: only a part
     of the page is replaced (htmx). `address`: the address of the client. `administrators_too`: True if administrators
-    may use it. `host`: the name of the server in the request, with the port.
+    may use it. `host`: the name of the server in the request, with the port. `origins`: those of the consoles, from
+    the settings.
     """
 
     instance: Instance
@@ -32,6 +33,7 @@ class Visit:
     address: str = ""
     administrators_too: bool = False
     host: str = ""
+    origins: tuple[str, ...] = ()
     session: Session | None = None
     path: Mapping[str, str] = field(default_factory=dict)
     query: Fields = field(default_factory=Fields)
@@ -49,8 +51,8 @@ class Visit:
 
     @property
     def place(self) -> RelyingParty | None:
-        """Return the place for passkeys; None at an IP address, because passkeys are bound to names."""
-        return place_of(self.host)
+        """Return the place for passkeys; None at an IP address, and at an address that is not in the settings."""
+        return place_of(self.host, self.origins)
 
     @property
     def sends_mail(self) -> bool:
