@@ -33,6 +33,16 @@ static bool read_path(const char *value, const char **path)
     return value[0] == '/' && strlen(value) < sizeof((struct sockaddr_un *)NULL)->sun_path;
 }
 
+/* Names of services with a comma between them. */
+static bool read_services(const char *value, const char **services)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-,";
+    size_t length = strspn(value, allowed);
+    *services = value;
+    return length > 0 && value[length] == '\0' && value[0] != ',' && value[length - 1] != ',' &&
+           strstr(value, ",,") == NULL;
+}
+
 static bool read_flag(const char *word, struct options *options)
 {
     if (strcmp(word, "use_first_pass") == 0)
@@ -43,6 +53,8 @@ static bool read_flag(const char *word, struct options *options)
         return options->ask_os_password = true;
     if (strcmp(word, "keep_os_password") == 0)
         return options->keep_os_password = true;
+    if (strcmp(word, "remote") == 0)
+        return options->remote = true;
     if (strcmp(word, "quiet") == 0)
         return options->quiet = true;
     return false;
@@ -55,6 +67,8 @@ static bool read_option(const char *word, struct options *options)
         return read_path(value, &options->socket);
     if ((value = value_of(word, "timeout")) != NULL)
         return read_seconds(value, &options->timeout);
+    if ((value = value_of(word, "remote")) != NULL)
+        return read_services(value, &options->remote_services);
     if ((value = value_of(word, "prompt")) != NULL) {
         options->prompt = value;
         return value[0] != '\0';

@@ -8,12 +8,14 @@
 struct options {
     const char *socket;
     const char *prompt;
+    const char *remote_services; /* with commas between them; NULL: none */
     int timeout; /* seconds */
     bool use_first_pass;
     bool os_password;
     bool ask_os_password;
     bool keep_os_password;
     bool quiet;
+    bool remote; /* every user of this line comes over a network */
 };
 
 /* Return false for a wrong option; the log then names it and says what to do. */

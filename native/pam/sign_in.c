@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <security/pam_ext.h>
 #include <string.h>
+#include <strings.h>
 #include <syslog.h>
 
 #include "talk.h"
@@ -230,10 +231,35 @@ static int name_user(pam_handle_t *pamh, struct session *session)
     return PAM_SUCCESS;
 }
 
-/* Return true if the application reports a remote user: the agent has separate limits and messages for the network. */
-static bool is_remote(pam_handle_t *pamh)
+/* Return true if the service is one of these. libpam has made its name lower-case. */
+static bool is_among(const char *service, const char *services)
+{
+    size_t length = strlen(service);
+    for (const char *rest = services; rest != NULL; rest = strchr(rest, ',')) {
+        rest += *rest == ',';
+        if (strncasecmp(rest, service, length) == 0 && (rest[length] == ',' || rest[length] == '\0'))
+            return true;
+    }
+    return false;
+}
+
+/* Return true if the options call the user remote: some applications do not report it. */
+static bool is_called_remote(pam_handle_t *pamh, const struct options *options)
+{
+    const void *service = NULL;
+    if (options->remote || options->remote_services == NULL)
+        return options->remote;
+    /* Safe because a service without a name gets the stricter limits. */
+    return pam_get_item(pamh, PAM_SERVICE, &service) != PAM_SUCCESS || service == NULL ||
+           is_among(service, options->remote_services);
+}
+
+/* Return true if the user is remote: the agent has separate limits and messages for the network. */
+static bool is_remote(pam_handle_t *pamh, const struct options *options)
 {
     const void *host = NULL;
+    if (is_called_remote(pamh, options))
+        return true;
     if (pam_get_item(pamh, PAM_RHOST, &host) != PAM_SUCCESS || host == NULL)
         return false;
     return *(const char *)host != '\0' && strcmp(host, "localhost") != 0;
@@ -241,7 +267,7 @@ static bool is_remote(pam_handle_t *pamh)
 
 int sign_in(pam_handle_t *pamh, const struct options *options, bool silent, struct session *session)
 {
-    struct attempt attempt = {.pamh = pamh, .options = options, .silent = silent, .remote = is_remote(pamh),
+    struct attempt attempt = {.pamh = pamh, .options = options, .silent = silent, .remote = is_remote(pamh, options),
                               .session = session};
     int status = name_user(pamh, session);
     if (status != PAM_SUCCESS)

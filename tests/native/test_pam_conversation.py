@@ -27,9 +27,11 @@ from tests.native.pam_applications import (
     PamDirectory,
     Seen,
     drive,
+    pamtester,
     seen_in,
     typed,
 )
+from tools.tree import ROOT
 
 pytestmark = [
     pytest.mark.services,
@@ -37,6 +39,7 @@ pytestmark = [
 ]
 
 PASSCODE = "2468123456"
+PROFILES = ROOT / "packaging/pam"
 NOBODY = 65534
 Try = Callable[..., tuple[Seen, FakeAgent]]
 
@@ -81,6 +84,47 @@ def test_s26_the_agent_learns_of_remote_logins(attempt: Try, host: str, remote: 
     steps = (f"host={host.encode().hex()}", "authenticate")
     _, agent = attempt(asks("new-pin"), granted(), steps=steps, answers=[typed(PASSCODE), typed("13579")])
     assert [each.number(Tag.REMOTE) for each in agent.requests] == [remote, remote]
+
+
+@pytest.mark.parametrize(
+    ("options", "remote"),
+    [
+        ("", 0),
+        ("remote", 1),
+        ("remote=driven", 1),
+        ("remote=xrdp-sesman,driven", 1),
+        ("remote=DRIVEN,xrdp-sesman", 1),
+        ("remote=xrdp-sesman", 0),
+        ("remote=drive,driven2,xdriven,driven-x", 0),
+    ],
+)
+def test_s26_an_option_calls_users_remote_whose_service_does_not(attempt: Try, options: str, remote: int) -> None:
+    for steps in (("authenticate",), (f"host={b'localhost'.hex()}", "authenticate")):
+        _, agent = attempt(
+            asks("new-pin"), granted(), steps=steps, options=options, answers=[typed("2468"), typed("1")]
+        )
+        assert [each.number(Tag.REMOTE) for each in agent.requests] == [remote, remote]
+
+
+@pytest.mark.parametrize("option", ["remote=", "remote=,", "remote=a,", "remote=,a", "remote=a,,b", "[remote=a b]"])
+def test_s64_a_list_of_services_that_cannot_be_meant_refuses(attempt: Try, option: str) -> None:
+    seen, agent = attempt(granted(), options=option, answers=[typed(PASSCODE)])
+    assert (seen.status, agent.requests) == ({"authenticate": SERVICE_ERR}, [])
+
+
+@pytest.mark.parametrize(("service", "remote"), [("xrdp-sesman", 1), ("sshd", 0), ("login", 0)])
+@pytest.mark.parametrize("profile", ["sparekey", "sparekey-second"])
+def test_s26_the_shipped_line_calls_users_of_xrdp_remote(
+    pam_directory: PamDirectory, profile: str, service: str, remote: int
+) -> None:
+    text = (PROFILES / profile).read_text(encoding="utf-8")
+    (line,) = [line.strip() for line in text.splitlines() if "pam_sparekey.so" in line]
+    options = line.partition("pam_sparekey.so")[2]
+    with fake_agent(granted()) as agent:
+        pam_directory.write(service, [f"required {options} socket={agent.path} timeout=10"])
+        done = pamtester(pam_directory, service, "authenticate", stdin=f"{PASSCODE}\n")
+    assert done.returncode == 0, done.stderr
+    assert [each.number(Tag.REMOTE) for each in agent.requests] == [remote]
 
 
 def test_a_refusal_is_shown_as_an_error_and_the_log_has_no_login(attempt: Try) -> None:

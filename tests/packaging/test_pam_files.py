@@ -3,7 +3,7 @@
 import re
 
 from sparekey.agent.platform.configuration import EXEMPT_GROUP
-from sparekey.agent.platform.pam_stacks import read_stacks
+from sparekey.agent.platform.pam_stacks import SILENT_SERVICES, find_taken_for_local, read_stacks
 from tools.tree import ROOT
 
 PROFILES = ROOT / "packaging/pam"
@@ -50,3 +50,11 @@ def test_the_document_has_the_commands_of_the_journey() -> None:
     for step in ("pamtester sparekey-trial", "pam-auth-update --enable sparekey", "pam-auth-update --disable sparekey"):
         assert step in journey, step
         assert step in document, step
+
+
+def test_no_shipped_line_of_all_services_takes_a_remote_desktop_for_the_console() -> None:
+    for profile in ("sparekey", "sparekey-second"):
+        assert find_taken_for_local({service: lines_of(profile) for service in SILENT_SERVICES}) == []
+    by_hand = (PROFILES / "examples/os-password").read_text(encoding="utf-8")
+    (line,) = [line for line in by_hand.splitlines() if "pam_sparekey.so os_password" in line]
+    assert " remote=xrdp-sesman" in line

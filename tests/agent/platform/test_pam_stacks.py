@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from sparekey.agent.platform.pam_stacks import FLAGS, VALUES, Stack, find_mistakes, read_stacks, rules_of
+from sparekey.agent.platform.pam_stacks import (
+    FLAGS,
+    VALUES,
+    Stack,
+    find_mistakes,
+    find_taken_for_local,
+    read_stacks,
+    rules_of,
+)
 
 GROUP = "auth [success=2 default=ignore] pam_succeed_if.so quiet user ingroup sparekey-exempt"
 CONSOLE = "auth\t[success=1 default=ignore]\tpam_succeed_if.so quiet uid = 0 service = login tty !~ pts/*"
@@ -99,6 +107,10 @@ def test_working_stacks_have_no_findings() -> None:
         "timeout=1s",
         "socket=run",
         "prompt=",
+        "remote=",
+        "remote=a,",
+        "remote=a,,b",
+        "[remote=a b]",
         "[timeout=60 quiet]",
         "socket=/" + 107 * "a",
     ],
@@ -138,3 +150,18 @@ def test_a_module_that_is_missing_in_a_stack_that_asks_is_named(control: str) ->
 
 def test_files_that_include_one_another_come_to_an_end() -> None:
     assert not stacks(a="@include b", b="@include a\n@include nowhere\n@include")["a"].asks
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("auth required pam_sparekey.so", ["xrdp-sesman"]),
+        ("auth required pam_sparekey.so quiet remote=sshd", ["xrdp-sesman"]),
+        ("auth required pam_sparekey.so remote", []),
+        ("auth required pam_sparekey.so remote=vnc,XRDP-sesman", []),
+        ("auth required pam_unix.so", []),
+    ],
+)
+def test_a_remote_desktop_that_is_taken_for_the_console_is_named(line: str, found: list[str]) -> None:
+    texts = {"common-auth": line, "xrdp-sesman": "@include common-auth", "sshd": "@include common-auth"}
+    assert find_taken_for_local(texts) == found

@@ -28,6 +28,8 @@ def test_stacks_are_read_where_libpam_reads_them(tmp_path: Path) -> None:
 
 def test_the_logins_that_ask_are_named() -> None:
     assert of_logins([ASKS], ["sshd: x", "su: y"]) == CheckResult("logins", False, "sshd: x; su: y")
+    remote_desktop = of_logins([ASKS], taken_for_local=["xrdp-sesman"])
+    assert (remote_desktop.ok, "add remote=xrdp-sesman to the line" in remote_desktop.words) == (False, True)
     assert "none asks" in of_logins([CRON]).words
     found = of_logins([ASKS, CRON])
     assert found.words == "1 service asks for the passcode: sshd; 1 does not: cron"

@@ -17,8 +17,10 @@ CONSOLE_SERVICE: Final = "login"
 _SUCCEED_IF: Final = "pam_succeed_if.so"
 _CONSOLE: Final = "quiet uid = 0 service = login tty !~ pts/*"
 _ON_LINES_OF_THEIR_OWN: Final = frozenset({"os_password", "ask_os_password", "keep_os_password"})
-FLAGS: Final = frozenset({"use_first_pass", "quiet"}) | _ON_LINES_OF_THEIR_OWN  # as native/pam/options.c
-VALUES: Final = frozenset({"socket", "timeout", "prompt"})  # these have a value after `=`
+FLAGS: Final = frozenset({"use_first_pass", "quiet", "remote"}) | _ON_LINES_OF_THEIR_OWN  # as native/pam/options.c
+VALUES: Final = frozenset({"socket", "timeout", "prompt", "remote"})  # these have a value after `=`
+SILENT_SERVICES: Final = frozenset({"xrdp-sesman"})  # their users come over the network, and they do not tell PAM
+_SERVICES: Final = re.compile(r"[A-Za-z0-9_.-]+(?:,[A-Za-z0-9_.-]+)*")
 _LONGEST_PATH: Final = 107  # bytes of the path of a socket
 _LONGEST_TIMEOUT: Final = 600
 _DEEPEST: Final = 8  # levels of files that include one another
@@ -88,6 +90,27 @@ def find_mistakes(texts: Mapping[str, str], exists: Callable[[str], bool]) -> li
     return list(found)
 
 
+def find_taken_for_local(texts: Mapping[str, str]) -> list[str]:
+    """Return the services whose users come over the network although neither they nor the module's options say so."""
+    return [
+        stack.service
+        for stack in read_stacks(texts, "")
+        if stack.asks
+        and stack.service in SILENT_SERVICES
+        and not all(_calls_remote(rule, stack.service) for rule in rules_of(stack.service, texts) if _is_ours(rule))
+    ]
+
+
+def _calls_remote(rule: StackLine, service: str) -> bool:
+    words = rule.arguments.split()
+    named = [name.lower() for word in words if word.startswith("remote=") for name in word[7:].split(",")]
+    return "remote" in words or service in named
+
+
+def _is_ours(rule: StackLine) -> bool:
+    return rule.module.rpartition("/")[2] == MODULE
+
+
 def _mistakes(rule: StackLine, exists: Callable[[str], bool], *, asks: bool) -> Iterator[str]:
     name = rule.module.rpartition("/")[2]
     if name == MODULE:
@@ -116,6 +139,8 @@ def _is_option(word: str) -> bool:
         return value.startswith("/") and len(value.encode()) <= _LONGEST_PATH
     if name == "timeout":
         return re.fullmatch("[0-9]{1,3}", value) is not None and 1 <= int(value) <= _LONGEST_TIMEOUT
+    if name == "remote":
+        return _SERVICES.fullmatch(value) is not None
     return bool(value)
 
 
@@ -139,7 +164,7 @@ def _joined(text: str) -> Iterator[str]:
 
 
 def _read(service: str, rules: Sequence[StackLine], exempt_group: str) -> Stack:
-    ours = next((place for place, rule in enumerate(rules) if rule.module.rpartition("/")[2] == MODULE), None)
+    ours = next((place for place, rule in enumerate(rules) if _is_ours(rule)), None)
     if ours is None:
         return Stack(service, asks=False, module="", exempt_group=False, exempt_console=False)
 

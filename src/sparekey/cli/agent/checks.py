@@ -12,7 +12,7 @@ from typing import Final
 
 from sparekey.agent.ground.account_names import Names
 from sparekey.agent.platform.configuration import Configuration
-from sparekey.agent.platform.pam_stacks import MODULE, Stack, find_mistakes, read_stacks
+from sparekey.agent.platform.pam_stacks import MODULE, Stack, find_mistakes, find_taken_for_local, read_stacks
 from sparekey.agent.platform.posix import group_exists, has_account
 from sparekey.core.plurals import counted
 from sparekey.wiring.agent import RUN_DIRECTORY, find_exempt_accounts, pam_texts
@@ -40,7 +40,7 @@ def look_around(configuration: Configuration) -> Iterator[CheckResult]:
     yield of_service(_unit_state())
     texts = pam_texts()
     stacks = read_stacks(texts, configuration.exempt_group)
-    yield of_logins(stacks, find_mistakes(texts, _module_exists))
+    yield of_logins(stacks, find_mistakes(texts, _module_exists), find_taken_for_local(texts))
     yield of_module(stacks, _why_not_loaded(_module_path(stacks)))
     exempt = find_exempt_accounts(configuration)
     yield of_exempt(stacks, exempt, configuration.exempt_group, exists=group_exists(configuration.exempt_group))
@@ -71,10 +71,21 @@ def of_service(state: str) -> CheckResult:
     return CheckResult("service", False, f"{state}: it does not start with the computer; run `systemctl enable {UNIT}`")
 
 
-def of_logins(stacks: Sequence[Stack], mistakes: Sequence[str] = ()) -> CheckResult:
-    """List the services that ask for the passcode. `mistakes` are lines that cannot work."""
+def of_logins(
+    stacks: Sequence[Stack], mistakes: Sequence[str] = (), taken_for_local: Sequence[str] = ()
+) -> CheckResult:
+    """List the services that ask for the passcode. `mistakes` are lines that cannot work; `taken_for_local` are
+    services with remote users that do not tell PAM."""
     if mistakes:
         return CheckResult("logins", False, "; ".join(mistakes))
+    if taken_for_local:
+        service = taken_for_local[0]
+        return CheckResult(
+            "logins",
+            False,
+            f"{service} has users over the network and does not tell PAM, so that they get the limits and messages of "
+            f"the console: add remote={service} to the line of {MODULE}",
+        )
     asking = [stack.service for stack in stacks if stack.asks]
     if not asking:
         return CheckResult("logins", True, f"none asks for the passcode yet; to begin, see {_document()}")
