@@ -2,6 +2,7 @@
 machine."""
 
 import re
+import subprocess
 import tomllib
 
 import pytest
@@ -14,6 +15,9 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 LOCKS = [(ROOT / name).read_text(encoding="utf-8") for name in ("requirements.lock", "requirements-tpm.lock")]
 VERSIONS = [dict(re.findall(r"^([a-z0-9-]+)==([^\s;]+)", lock, re.MULTILINE)) for lock in LOCKS]
 LOCKED = VERSIONS[0] | VERSIONS[1]
+
+INSTALLERS = ("Makefile", ".ci/", "tools/setup", "tools/on-python", "tools/deb/", "packaging/")
+FROM_HERE = re.compile(r"--no-deps\b.*(?:--no-build-isolation --editable \.|/\*\.whl)")
 
 # A class of one letter keeps this file from matching itself.
 FORBIDDEN = {
@@ -56,3 +60,26 @@ def test_no_file_names_a_registry_or_a_machine() -> None:
             continue
         found += [f"{name}: {what}: {match[0]}" for what, rule in FORBIDDEN.items() if (match := rule.search(text))]
     assert found == []
+
+
+def test_nothing_is_installed_but_by_hash_or_from_here() -> None:
+    """A package without a hash is whatever its registry sends. The project itself, and what was built from it, need
+    none: no other package comes with them.
+    """
+    installs = re.compile(r"\bpip (?:install|sync|download)\b(?:.*\\\n)*.*")
+    names = [name for name in project_files() if str(name).startswith(INSTALLERS)]
+    texts = [re.sub(r"^\s*#.*", "", (ROOT / name).read_text(encoding="utf-8"), flags=re.MULTILINE) for name in names]
+    commands = [found[0] for text in texts for found in installs.finditer(text)]
+    assert len(commands) >= 7
+    bad = [each for each in commands if "--require-hashes" not in each and not FROM_HERE.search(each)]
+    assert bad == []
+
+
+def test_the_lock_has_the_program_that_installs_the_rest() -> None:
+    setup = (ROOT / "tools/setup").read_text(encoding="utf-8")
+    (script,) = re.findall(r"sed -n '(.*)' requirements.lock", setup)
+    done = subprocess.run(["sed", "-n", script, ROOT / "requirements.lock"], capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("uv==")
+    assert len(lines) > 10
+    assert all(line.strip().startswith("--hash=sha256:") for line in lines[1:])
