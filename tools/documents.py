@@ -112,7 +112,10 @@ sparekey role show 'help desk'                    # its permissions and its hold
 ```
 
 - **Administrators do not see objects outside their domains.** The error message is the same as for an object that does
-  not exist. For a visible object, the error names the missing permission.
+  not exist. For a visible object, the error names the missing permission. There is one exception, because logins,
+  serial numbers, and the names of domains and API clients are unique on the whole server: if you add or import one that
+  an object outside your domains has, the refusal tells you that it is taken. Each such refusal is counted, and ten
+  within an hour raise the alarm `alarm.names-learnt`.
 - **You cannot grant permissions that you do not have**, neither with a role nor by changing a role. Your own roles are
   the same in all domains, so you make and change them at the top domain. Predefined roles cannot be changed.
 - **You cannot change a user or an API client with more permissions than you have.** This includes the user's tokens,
@@ -181,7 +184,8 @@ curl --cacert ca.pem -H 'Authorization: Bearer sps_...' 'https://login.example.o
   when the user is disabled, locked, expired or without a role, when one of the user's PINs changes, and when one of the
   user's tokens is lost, disabled or unassigned. The session's token is shown once; the server keeps a hash.
 - **Dangerous operations** need a second factor that is at most ten minutes old. Otherwise the answer is 403
-  `second-factor-needed`: send `{"passcode": ...}` to `POST /v1/sessions/second-factor`, or log in again.
+  `second-factor-needed`: send `{"passcode": ...}` to `POST /v1/sessions/second-factor`, or log in again. So does
+  editing, moving, enabling or disabling more than ten users within an hour.
 - **Confirmations**: a change of policies that would discard data gets 403 `confirmation-needed` and changes nothing.
   The message names the data, the users and the devices. Send the request again with `"confirmed": true`.
 - **An API client** (`sparekey client add`) sends its key instead of a session token. With a role, it may do what the

@@ -43,3 +43,15 @@ class ConfirmationNeeded(NotAllowed):
     """The operation cannot be undone and was not confirmed. The message says what would be lost, and for how many."""
 
     error = "confirmation-needed"
+
+
+class SecondFactorNeeded(NotAllowed):
+    """The operation needs a second factor from the last ten minutes."""
+
+    error = "second-factor-needed"
+
+    def __init__(self, message: str = "this needs a second factor") -> None:
+        super().__init__(
+            f"{message} from the last ten minutes",
+            "give a new passcode: POST /v1/sessions/second-factor, or `sparekey login`",
+        )

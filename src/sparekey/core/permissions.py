@@ -104,11 +104,16 @@ class Grant:
 
 @dataclass(frozen=True)
 class Actor:
-    """The actor of a use case: a name as in the audit log (`os:NAME`, `user:ID`, `client:ID`), and permissions."""
+    """The actor of a use case: a name as in the audit log (`os:NAME`, `user:ID`, `client:ID`), and permissions.
+
+    `fresh_until`: the unix second at which the last second factor is no longer fresh. None: the actor has none (root,
+    an API client).
+    """
 
     name: str
     grants: tuple[Grant, ...] = ()
     account_id: str | None = None  # of an administrator who is a user here
+    fresh_until: int | None = None
 
     @classmethod
     def of_system(cls, name: str) -> "Actor":

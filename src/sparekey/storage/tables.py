@@ -558,6 +558,18 @@ operator_showing = Table(
 )
 Index("ix_operator_showing_operator_shown_at", operator_showing.c.operator, operator_showing.c.shown_at)
 
+# Recent acts of operators that are counted: users that they changed, names of unseen objects that they learnt.
+operator_act = Table(
+    "operator_act",
+    metadata,
+    _id(),
+    Column("operator", String(160), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("number", Integer, nullable=False),
+    _time("at", nullable=False),
+)
+Index("ix_operator_act_operator_at", operator_act.c.operator, operator_act.c.at)
+
 # The queue of mail, written in the transaction that it reports on (S42). Sent mail is kept for a while.
 outbox = Table(
     "outbox",

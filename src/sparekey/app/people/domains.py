@@ -12,6 +12,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from sparekey.app.authorisation import verify_may, verify_no_gain, verify_somewhere
+from sparekey.app.hidden_names import hidden_names_counted, name_taken
 from sparekey.app.instance import TOP_DOMAIN, Instance, log, new_id
 from sparekey.app.lookup import get_domain
 from sparekey.core.audit_log.actions import Action
@@ -76,11 +77,12 @@ def add_domain(instance: Instance, actor: Actor, name: str, parent: str = TOP_DO
     Raises BadInput for a wrong name, and Conflict if it is taken or if there are too many domains.
     """
     verify_name(name, "security domain", LONGEST_NAME)
-    with instance.database.write() as connection:
+    with hidden_names_counted(instance, actor, now), instance.database.write() as connection:
         domain_tree.lock_tree(connection)
         parent_id = get_domain(connection, actor, parent, Permission.DOMAIN_MANAGE).id
-        if domains.find_domain(connection, name) is not None:
-            raise Conflict(f"a security domain {name!r} already exists", "choose another name")
+        existing = domains.find_domain(connection, name)
+        if existing is not None:
+            raise name_taken(actor, existing.id, f"a security domain {name!r} already exists", "choose another name")
         if domains.count_domains(connection) >= MOST_DOMAINS:
             raise Conflict(f"the limit of {MOST_DOMAINS} security domains is reached", "remove one first")
         domains.insert_domain(connection, new_id(), name, parent_id)

@@ -7,7 +7,7 @@ domains outside the actor's scope do not exist.
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 
 from sparekey.app.audit import AuditEntry, row_of
 from sparekey.app.authorisation import verify_somewhere
+from sparekey.app.hidden_names import count_hidden_names
 from sparekey.app.instance import MICROSECONDS, TOP_DOMAIN, Instance, log, new_id
 from sparekey.app.lookup import get_domain
 from sparekey.app.people.users import LONGEST_NAME
@@ -77,7 +78,8 @@ def import_users(
     rows, refusals = _sorted(read_rows(data))
     try:
         with instance.database.read() if dry_run else instance.database.write() as connection:
-            placed, more = _place(connection, actor, rows, domain)
+            taken = accounts.find_taken(connection, [row.login for row in rows])
+            placed, more = _place(connection, actor, rows, domain, taken)
             report = UserImportReport(len(placed), tuple(sorted(refusals + more, key=lambda row: row.line)), dry_run)
             if not dry_run:
                 _insert(connection, actor, placed, now)
@@ -86,6 +88,7 @@ def import_users(
         raise Conflict(
             "a user was added with one of these login names in the meantime", "import the file again"
         ) from error
+    count_hidden_names(instance, actor, sum(not actor.sees(domain_id) for domain_id in taken.values()), now)
     return report
 
 
@@ -163,10 +166,9 @@ def _sorted(items: Iterator[UserRow | RefusedRow]) -> tuple[list[UserRow], list[
 
 
 def _place(
-    connection: Connection, actor: Actor, rows: Sequence[UserRow], default: str
+    connection: Connection, actor: Actor, rows: Sequence[UserRow], default: str, taken: Collection[str]
 ) -> tuple[list[tuple[UserRow, str]], list[RefusedRow]]:
-    """Return each row with the id of its domain, and the rows that cannot be placed."""
-    taken = accounts.find_taken(connection, [row.login for row in rows])
+    """Return each row with the id of its domain, and the rows that cannot be placed. `taken`: logins of users."""
     domain_of = _finder(connection, actor)
     placed, refusals = [], []
     for row in rows:

@@ -11,15 +11,17 @@ from typing import Final
 from sqlalchemy import Connection
 
 from sparekey.app.authorisation import verify_no_gain, verify_somewhere
+from sparekey.app.hidden_names import hidden_names_counted, name_taken
 from sparekey.app.instance import Instance, log, new_id
 from sparekey.app.lookup import get_account, get_domain, get_scope
 from sparekey.app.notices import notify_user
+from sparekey.app.people.change_limit import begin_changes, count_changes
 from sparekey.app.policies_in_force import policy_in
 from sparekey.app.sessions.ends import end_own_access, end_sessions
 from sparekey.app.super_administrators import one_remains
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.audit_log.notices import Notice, utc
-from sparekey.core.errors import BadInput, Conflict, NotAllowed
+from sparekey.core.errors import BadInput, NotAllowed
 from sparekey.core.list_order import read_order
 from sparekey.core.names import verify_login, verify_mail_address, verify_name
 from sparekey.core.permissions import Actor, Permission
@@ -100,7 +102,7 @@ def add_user(
     if expires_at is not None and expires_at <= now:
         raise BadInput(f"the expiry {utc(expires_at)} is in the past", "give an expiry in the future")
     account_id = new_id()
-    with instance.database.write() as connection:
+    with hidden_names_counted(instance, actor, now), instance.database.write() as connection:
         insert_user(connection, actor, account_id, login, domain, name, mail, expires_at, now=now)
     return account_id
 
@@ -122,8 +124,9 @@ def insert_user(
     Raises Conflict if the login exists.
     """
     domain_id = get_domain(connection, actor, domain, Permission.USER_ADD).id
-    if accounts.find_account(connection, login) is not None:
-        raise Conflict(f"a user {login!r} already exists", "choose another login name")
+    existing = accounts.find_account(connection, login)
+    if existing is not None:
+        raise name_taken(actor, existing.domain_id, f"a user {login!r} already exists", "choose another login name")
     accounts.insert_accounts(
         connection,
         [
@@ -190,8 +193,10 @@ def edit_user(instance: Instance, actor: Actor, login: str, edit: UserEdit, *, n
     if not values:
         raise BadInput("no change was given", "give a name, a mail address or an expiry")
     with instance.database.write() as connection:
+        begin_changes(connection, actor)
         with one_remains(connection, now):
             account = get_account(connection, actor, login, Permission.USER_EDIT)
+            count_changes(connection, actor, 1, now)
             accounts.lock_accounts(connection, [account.id])
             if values.get("mail", account.mail) != account.mail:
                 # To the old address, before it is gone, so that the user learns who gets the notices now.
@@ -221,9 +226,11 @@ def set_enabled_at_once(
     """
     action = Action.USER_ENABLED if enabled else Action.USER_DISABLED
     with instance.database.write() as connection:
+        begin_changes(connection, actor)
         with one_remains(connection, now):
             found = _get_several(connection, actor, logins, Permission.USER_EDIT)
             changed = [account for account in found if accounts.set_enabled(connection, account.id, enabled=enabled)]
+        count_changes(connection, actor, len(changed), now)
         for account in changed:
             if not enabled:
                 end_sessions(connection, actor, account.id, "the user was disabled", now)
@@ -253,12 +260,14 @@ def move_user(instance: Instance, actor: Actor, login: str, domain: str, *, now:
     """
     with instance.database.write() as connection:
         policies.hold_policies(connection, PolicyKind.TOKEN)
+        begin_changes(connection, actor)
         account = get_account(connection, actor, login, Permission.USER_MOVE)
         domain_id = get_domain(connection, actor, domain, Permission.USER_MOVE).id
         verify_no_gain(connection, actor, account.domain_id, domain_id)
         accounts.lock_accounts(connection, [account.id])
         if account.domain_id == domain_id:
             return
+        count_changes(connection, actor, 1, now)
         before = domains.get_name(connection, account.domain_id)
         accounts.set_domain(connection, account.id, domain_id)
         devices.raise_generation(connection, account.id)

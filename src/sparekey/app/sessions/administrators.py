@@ -15,8 +15,8 @@ Rules:
 import hashlib
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Final, Self
 
 from sqlalchemy import Connection, Table
 
@@ -67,6 +67,10 @@ class Session:
     def is_fresh(self, now: int) -> bool:
         """Return True if the second factor is not older than ten minutes."""
         return now - self.second_factor_at < FRESH_SECONDS
+
+    def refreshed(self, now: int) -> Self:
+        """Return the session after another second factor."""
+        return replace(self, second_factor_at=now, actor=replace(self.actor, fresh_until=now + FRESH_SECONDS))
 
 
 def open_session(
@@ -181,6 +185,7 @@ def find_session(instance: Instance, token: Secret[str], now: int) -> Session | 
     if now - session.last_used_at >= _NOTED_EVERY:
         with instance.database.write() as connection:
             admin_sessions.mark_used(connection, session_id, now)
+    actor = replace(actor, fresh_until=session.second_factor_at + FRESH_SECONDS)
     return Session(session_id, session.login, actor, session.second_factor_at, domain_ids)
 
 

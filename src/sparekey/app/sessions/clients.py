@@ -9,11 +9,12 @@ from typing import Final
 from sqlalchemy import Connection
 
 from sparekey.app.authorisation import verify_somewhere
+from sparekey.app.hidden_names import hidden_names_counted, name_taken
 from sparekey.app.instance import TOP_DOMAIN, Instance, log, new_id
 from sparekey.app.lookup import get_client, get_domain, get_scope
 from sparekey.app.sign_in.verification import SignInInterface
 from sparekey.core.audit_log.actions import Action
-from sparekey.core.errors import BadInput, Conflict
+from sparekey.core.errors import BadInput
 from sparekey.core.names import verify_name
 from sparekey.core.networks import is_within
 from sparekey.core.permissions import Actor, Permission
@@ -71,10 +72,11 @@ def add_client(
     if len(networks) > LONGEST_ADDRESSES:
         raise BadInput("too many addresses for one API client", "give networks instead, or add a second client")
     key = Secret(KEY_PREFIX + secrets.token_urlsafe(32))
-    with instance.database.write() as connection:
+    with hidden_names_counted(instance, actor, now), instance.database.write() as connection:
         domain_id = get_domain(connection, actor, domain, Permission.CLIENT_MANAGE).id
-        if clients.find_client_named(connection, name) is not None:
-            raise Conflict(f"an API client {name!r} already exists", "choose another name")
+        existing = clients.find_client_named(connection, name)
+        if existing is not None:
+            raise name_taken(actor, existing.domain_id, f"an API client {name!r} already exists", "choose another name")
         client_id = new_id()
         clients.insert_client(
             connection,

@@ -6,7 +6,7 @@ are imported. A serial number that exists keeps its old token (S11). A seed neve
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from sparekey.app.audit import AuditEntry, row_of
 from sparekey.app.audit_log.named_rows import names_of_actors
 from sparekey.app.authorisation import verify_somewhere
+from sparekey.app.hidden_names import count_hidden_names
 from sparekey.app.instance import MICROSECONDS, TOP_DOMAIN, Instance, log, new_id
 from sparekey.app.lookup import get_domain
 from sparekey.app.snapshots import token_owner
@@ -84,20 +85,24 @@ def import_tokens(
     entries, refusals = _sorted(file.items, progress)
     if dry_run:
         with instance.database.read() as connection:
-            kept, taken = _without_taken(connection, entries)
-        return _report(file.kind, len(kept), refusals + taken, dry_run=True)
+            taken = stored.find_taken(connection, [entry.serial for entry in entries])
+        _count_hidden(instance, actor, taken, now)
+        kept, more = _without_taken(entries, taken)
+        return _report(file.kind, len(kept), refusals + more, dry_run=True)
     sealed = {entry.serial: _unused_token(instance, entry, domain_id, now) for entry in entries}
     try:
         with instance.database.write() as connection:
             get_domain(connection, actor, domain, Permission.TOKEN_IMPORT)
-            kept, taken = _without_taken(connection, entries)
-            report = _report(file.kind, len(kept), refusals + taken, dry_run=False)
+            taken = stored.find_taken(connection, [entry.serial for entry in entries])
+            kept, more = _without_taken(entries, taken)
+            report = _report(file.kind, len(kept), refusals + more, dry_run=False)
             _insert(connection, actor, [sealed[entry.serial] for entry in kept], now, progress)
             _log_import(connection, actor, report, domain, now)
     except IntegrityError as error:
         raise Conflict(
             "another token was added with one of these serial numbers in the meantime", "import the file again"
         ) from error
+    _count_hidden(instance, actor, taken, now)
     return report
 
 
@@ -141,10 +146,13 @@ def _sorted(items: Iterator[Item], progress: Progress) -> tuple[list[TokenEntry]
     return list(entries.values()), refusals
 
 
+def _count_hidden(instance: Instance, actor: Actor, taken: Mapping[str, str], now: int) -> None:
+    count_hidden_names(instance, actor, sum(not actor.sees(domain_id) for domain_id in taken.values()), now)
+
+
 def _without_taken(
-    connection: Connection, entries: Sequence[TokenEntry]
+    entries: Sequence[TokenEntry], taken: Collection[str]
 ) -> tuple[list[TokenEntry], list[RefusedEntry]]:
-    taken = stored.find_taken(connection, [entry.serial for entry in entries])
     kept = [entry for entry in entries if entry.serial not in taken]
     return kept, [RefusedEntry(entry.number, entry.serial, _TAKEN) for entry in entries if entry.serial in taken]
 

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from sparekey.app.audit_log.named_rows import NamedEvent, with_names
 from sparekey.app.authorisation import verify_somewhere
+from sparekey.app.hidden_names import hidden_names_counted, name_taken
 from sparekey.app.instance import TOP_DOMAIN, Instance, log, new_id
 from sparekey.app.lookup import get_account, get_assigned_token, get_scope, get_token
 from sparekey.app.notices import notify_user
@@ -167,7 +168,7 @@ def add_token(instance: Instance, actor: Actor, login: str, wish: NewToken, *, n
     parameters = parameters_of(wish)
     if wish.serial:
         verify_serial(wish.serial)
-    with instance.database.write() as connection:
+    with hidden_names_counted(instance, actor, now), instance.database.write() as connection:
         return insert_token(connection, instance, actor, login, wish, parameters, now)
 
 
@@ -189,8 +190,9 @@ def insert_token(
     accounts.lock_accounts(connection, [account.id])
     verify_room(connection, account.id, login)
     serial = wish.serial or _free_serial(connection)
-    if tokens.find_token(connection, serial) is not None:
-        raise Conflict(f"a token {serial!r} already exists", "choose another serial number")
+    existing = tokens.find_token(connection, serial)
+    if existing is not None:
+        raise name_taken(actor, existing.scope_id, f"a token {serial!r} already exists", "choose another serial number")
     owner = token_owner(account.id, token_id)
     tokens.insert_token(
         connection,

@@ -110,6 +110,7 @@ class Action(StrEnum):
     ALARM_CLOCK = "alarm.clock"
     ALARM_OPERATOR_BUSY = "alarm.operator-busy"  # an operator has shown more emergency codes than the policy expects
     ALARM_OPERATOR_STOPPED = "alarm.operator-stopped"  # an operator asked for more than the policy allows
+    ALARM_NAMES_LEARNT = "alarm.names-learnt"  # an operator tried many names that objects elsewhere have
     ALARM_PASSKEY_COPIED = "alarm.passkey-copied"  # its use count is lower than before
 
     @property

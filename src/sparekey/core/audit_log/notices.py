@@ -163,6 +163,8 @@ _ALARM: Final[Mapping[Action, str]] = {
     Action.ALARM_OPERATOR_BUSY: "An operator has shown more emergency codes in an hour than the policy expects.",
     Action.ALARM_OPERATOR_STOPPED: "An operator has reached the policy's hourly limit for emergency codes, and "
     "requested another one. In an outage, another person can lift the limit with `sparekey operator lift`.",
+    Action.ALARM_NAMES_LEARNT: "Within an hour, an operator tried to add ten logins, serial numbers or other names "
+    "that exist outside the operator's domains. The refusals reveal such names. Ask the operator.",
     Action.ALARM_PASSKEY_COPIED: "A passkey was rejected because its signature counter went backwards. The passkey "
     "may have been copied. Ask its owner, and remove it.",
 }

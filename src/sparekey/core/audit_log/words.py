@@ -112,6 +112,7 @@ WORDS: Final[Mapping[str, str]] = {
     Action.ALARM_CLOCK: "Alarm: the device clock is wrong or was set back",
     Action.ALARM_OPERATOR_BUSY: "Alarm: an operator has shown more codes than expected",
     Action.ALARM_OPERATOR_STOPPED: "Alarm: an operator reached the limit for codes",
+    Action.ALARM_NAMES_LEARNT: "Alarm: an operator tried many names of other domains",
     Action.ALARM_PASSKEY_COPIED: "Alarm: a passkey may have been copied",
 }
 

@@ -18,8 +18,8 @@ from sparekey.app.authorisation import verify_somewhere
 from sparekey.app.rest.operation import LARGEST_BODY, Operation
 from sparekey.app.rest.registry import OPERATIONS
 from sparekey.app.sessions.callers import Caller
+from sparekey.core.errors import SecondFactorNeeded
 from sparekey.server.bodies import LargeBodyLimit, read_body
-from sparekey.server.errors import RequestRejected
 from sparekey.server.json_replies import NOT_KEPT, json_answer
 from sparekey.server.openapi import operation_route
 from sparekey.server.rest.callers import get_caller
@@ -63,19 +63,14 @@ def _done(
 
 
 async def _admitted(service: Service, request: Request, operation: Operation) -> tuple[int, Caller]:
-    """Return the time and the caller. Raises RequestRejected, or NotAllowed for a file from a caller without the
-    permission to import."""
+    """Return the time and the caller. Raises RequestRejected, SecondFactorNeeded, or NotAllowed for a file from a
+    caller without the permission to import."""
     now = service.now()
     caller = await get_caller(service, request, now)
     if operation.largest > LARGEST_BODY:
         verify_somewhere(caller.actor, operation.permission_for(request.path_params))
     if operation.needs_fresh_second_factor and not caller.has_fresh_second_factor(now):
-        raise RequestRejected(
-            403,
-            "second-factor-needed",
-            "this needs a second factor from the last ten minutes",
-            "give a new passcode: POST /v1/sessions/second-factor, or `sparekey login`",
-        )
+        raise SecondFactorNeeded
     return now, caller
 
 

@@ -3,8 +3,9 @@
 Rules:
 - The host and address are checked first (`arrivals`). The visitor is identified before any of the body is read.
 - Visitors without a session are sent to the sign-in, and back.
-- Dangerous pages need a second factor from the last ten minutes (S62). If it is older, the form is kept, and the page
-  asks for a passcode or a passkey (`second_factors`). A refusal is sent at the floor (S07).
+- Dangerous pages need a second factor from the last ten minutes (S62), and so do others if their use case says so
+  (`people.change_limit`). If it is older, the form is kept, and the page asks for a passcode or a passkey
+  (`second_factors`). A refusal is sent at the floor (S07).
 - Pages are made outside the event loop.
 - A mistake in a form is shown in the form. An unexpected error is shown as one sentence, and logged without its message
   (S65).
@@ -19,7 +20,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sparekey.app.authorisation import verify_somewhere
-from sparekey.core.errors import BadInput, Conflict, SparekeyError
+from sparekey.app.sessions.administrators import Session
+from sparekey.core.errors import BadInput, Conflict, SecondFactorNeeded, SparekeyError
 from sparekey.server.bodies import LargeBodyLimit
 from sparekey.server.errors import RequestRejected, is_unavailable, log_unforeseen
 from sparekey.server.floor import Floor
@@ -95,10 +97,7 @@ def _answered(site: Site, page: Page, request: Request, visit: Visit) -> tuple[R
     visit = replace(visit, session=session)
     try:
         _verify_admitted(site, page, request, visit)
-        asked = ask_for_second_factor(site, visit) if page.fresh and not session.is_fresh(visit.now) else None
-        if asked is not None:
-            return respond(site, request, visit, asked), bool(asked.values["wrong"])
-        return _made(site, page, request, visit), False
+        return _made_if_fresh(site, page, request, visit, session)
     except SparekeyError as error:
         return failed(site, request, visit, error, status_of(error)), False
     except Exception as error:  # noqa: BLE001 -- every error becomes a page, which does not show its message
@@ -125,10 +124,26 @@ def _verify_admitted(site: Site, page: Page, request: Request, visit: Visit) -> 
         verify_somewhere(visit.actor, page.permission)
 
 
+def _made_if_fresh(site: Site, page: Page, request: Request, visit: Visit, session: Session) -> tuple[Response, bool]:
+    """Return the page. If it needs a fresh second factor and the form has none, return the one that asks for it, and
+    True if it was wrong."""
+    if not page.fresh or session.is_fresh(visit.now):
+        try:
+            return _made(site, page, request, visit), False
+        except SecondFactorNeeded:
+            pass  # the use case has changed nothing
+    asked = ask_for_second_factor(site, visit)
+    if asked is not None:
+        return respond(site, request, visit, asked), bool(asked.values["wrong"])
+    return _made(site, page, request, replace(visit, session=session.refreshed(visit.now))), False
+
+
 def _made(site: Site, page: Page, request: Request, visit: Visit) -> Response:
     """Return the reply of the page, or the form again with its input if there is a mistake in it."""
     try:
         reply = page.handler(visit)
+    except SecondFactorNeeded:
+        raise
     except SparekeyError as error:
         if page.again is None:
             raise

@@ -85,12 +85,13 @@ def insert_accounts(connection: Connection, accounts: Sequence[NewAccount]) -> N
     insert_words(connection, zip((user.login for user in accounts), words, strict=True))
 
 
-def find_taken(connection: Connection, logins: Sequence[str]) -> set[str]:
-    """Return the login names among these that users already have."""
-    taken: set[str] = set()
+def find_taken(connection: Connection, logins: Sequence[str]) -> dict[str, str]:
+    """Return the login names among these that users already have, each with the id of the user's domain."""
+    taken: dict[str, str] = {}
     for start in range(0, len(logins), _IN_ONE_QUERY):
-        query = select(account.c.login).where(account.c.login.in_(logins[start : start + _IN_ONE_QUERY]))
-        taken.update(connection.execute(query).scalars())
+        some = account.c.login.in_(logins[start : start + _IN_ONE_QUERY])
+        rows = connection.execute(select(account.c.login, account.c.domain_id).where(some))
+        taken.update((row.login, row.domain_id) for row in rows)
     return taken
 
 

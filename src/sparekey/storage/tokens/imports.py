@@ -7,10 +7,10 @@ driver; it runs in the caller's transaction, so that all tokens of a file are im
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from sparekey.storage.bulk import insert_many
-from sparekey.storage.tables import token
+from sparekey.storage.tables import account, token
 from sparekey.storage.tokens.tokens import UnusedToken, columns_of
 
 _IN_ONE_QUERY: Final = 500  # values; SQLite takes 32,766, PostgreSQL plans shorter lists better
@@ -18,12 +18,15 @@ _IN_ONE_QUERY: Final = 500  # values; SQLite takes 32,766, PostgreSQL plans shor
 _AUDIT_COLUMNS: Final = ("at", "actor", "action", "account_id", "token_id", "device_id", "result", "detail")
 
 
-def find_taken(connection: Connection, serials: Sequence[str]) -> set[str]:
-    """Return the serial numbers among these that tokens already have."""
-    taken: set[str] = set()
+def find_taken(connection: Connection, serials: Sequence[str]) -> dict[str, str]:
+    """Return the serial numbers among these that tokens already have, each with the id of the domain that they are
+    in: their own, or their user's."""
+    taken: dict[str, str] = {}
+    place = func.coalesce(token.c.domain_id, account.c.domain_id).label("place")
+    found = select(token.c.serial, place).select_from(token).outerjoin(account, token.c.account_id == account.c.id)
     for start in range(0, len(serials), _IN_ONE_QUERY):
-        query = select(token.c.serial).where(token.c.serial.in_(serials[start : start + _IN_ONE_QUERY]))
-        taken.update(connection.execute(query).scalars())
+        query = found.where(token.c.serial.in_(serials[start : start + _IN_ONE_QUERY]))
+        taken.update((row.serial, row.place) for row in connection.execute(query))
     return taken
 
 
