@@ -21,6 +21,7 @@ from sparekey import clock
 from sparekey.app.ports import Mailer, MailError, MailFailure, Message
 from sparekey.core.names import is_mail_address
 from sparekey.keystore import local_ca
+from sparekey.keystore.ca_scope import CaScope
 from sparekey.mail.smtp import SmtpMailer, Tls
 from sparekey.secret import Secret
 
@@ -109,7 +110,7 @@ class SmtpServer:
         self.port = _free_port()
         self._keys = directory / "mail-keys"
         self._keys.mkdir(mode=0o700)
-        local_ca.create_ca(self._keys, "mail", clock.now())
+        local_ca.create_ca(self._keys, "mail", clock.now(), CaScope.around(()))
         local_ca.renew_server_certificate(self._keys, ["localhost", "127.0.0.1"], clock.now())
         self._controller: Controller | None = None
 

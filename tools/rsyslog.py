@@ -15,6 +15,7 @@ from typing import Any, Final, Self
 
 from sparekey import clock
 from sparekey.keystore import local_ca
+from sparekey.keystore.ca_scope import CaScope
 
 PROGRAM: Final = Path("/usr/sbin/rsyslogd")
 _START_SECONDS: Final = 30.0
@@ -36,7 +37,7 @@ class Rsyslog:
         self._directory = directory
         self._keys = directory / "rsyslog-keys"
         self._keys.mkdir(mode=0o700)
-        local_ca.create_ca(self._keys, "collector", clock.now())
+        local_ca.create_ca(self._keys, "collector", clock.now(), CaScope.around(()))
         local_ca.renew_server_certificate(self._keys, ["localhost", "127.0.0.1"], clock.now())
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None

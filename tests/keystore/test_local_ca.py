@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from sparekey.app.ports import KeystoreError
+from sparekey.keystore.ca_scope import CaScope
 from sparekey.keystore.local_ca import (
     CA_FILE,
     CA_KEY_FILE,
@@ -27,7 +28,7 @@ NAMES = ("login.example.org", "127.0.0.1", "::1")
 
 def a_ca(directory: Path) -> Path:
     directory.mkdir(exist_ok=True)
-    create_ca(directory, "test", NOW)
+    create_ca(directory, "test", NOW, CaScope.around(NAMES))
     renew_server_certificate(directory, NAMES, NOW)
     return directory
 
@@ -50,7 +51,8 @@ def test_certificate_and_ca_have_the_right_fields(tmp_path: Path) -> None:
     assert {str(each.value) for each in names} == set(NAMES)
     purposes = server.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     assert list(purposes) == [ExtendedKeyUsageOID.SERVER_AUTH]
-    assert ca.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    basic = ca.extensions.get_extension_for_class(x509.BasicConstraints)
+    assert (basic.critical, basic.value.ca, basic.value.path_length) == (True, True, 0)
     assert not server.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
 
 
@@ -65,7 +67,7 @@ def test_an_existing_ca_is_never_overwritten(tmp_path: Path) -> None:
     a_ca(tmp_path)
     before = (tmp_path / CA_FILE).read_bytes(), (tmp_path / CA_KEY_FILE).read_bytes()
     with pytest.raises(KeystoreError):
-        create_ca(tmp_path, "again", NOW)
+        create_ca(tmp_path, "again", NOW, CaScope.around(NAMES))
     assert ((tmp_path / CA_FILE).read_bytes(), (tmp_path / CA_KEY_FILE).read_bytes()) == before
 
 

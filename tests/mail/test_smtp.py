@@ -11,6 +11,7 @@ import pytest
 from sparekey import clock
 from sparekey.app.ports import MailError, MailFailure, Message
 from sparekey.keystore import local_ca
+from sparekey.keystore.ca_scope import CaScope
 from sparekey.mail.smtp import SmtpMailer, Tls
 from sparekey.secret import Secret
 from tests.mail_servers import PASSWORD, SENDER, USER, SmtpServer
@@ -69,7 +70,7 @@ def test_headers_name_sender_and_date_and_forbid_automatic_replies(server: SmtpS
 def test_a_server_of_another_ca_or_name_gets_nothing(server: SmtpServer, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
-    local_ca.create_ca(other, "other", clock.now())
+    local_ca.create_ca(other, "other", clock.now(), CaScope.around(()))
     unreachable(replace(server.mailer, ca_file=str(other / local_ca.CA_FILE)), "certificate is not valid")
     unreachable(replace(server.mailer, ca_file=""), "certificate is not valid")
     unreachable(replace(server.mailer, host="127.0.0.2"), "no mail server answers")

@@ -16,11 +16,14 @@ from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import BadInput, Conflict
 from sparekey.core.policy.kinds import PolicyKind
 from sparekey.core.policy.offline import OfflinePolicy
+from sparekey.keystore.local_ca import read_scope
 from sparekey.secret import Secret
 from sparekey.server.settings import Settings, SettingsError, read_settings
 from sparekey.storage import schema
 from sparekey.storage.engine import DatabaseUrlError
-from sparekey.wiring.server import NewServer, certificate_names, create_server, open_instance
+from sparekey.wiring.doctor import examine
+from sparekey.wiring.server import NewServer, ca_file, certificate_names, create_server, open_instance
+from sparekey.wiring.serving import prepare_certificate
 from tests.builders import NOW, ROOT, logged_events
 from tests.memory_keystore import MemoryKeystore
 from tests.shared_statements import open_database
@@ -42,6 +45,30 @@ def test_a_new_server_can_be_opened(tmp_path: Path, database_url: str) -> None:
     assert [row.actor for row in logged_events(instance, Action.SERVER_INITIALISED)] == [ROOT.name]
     assert verify_record(instance.database, instance.keystore.public_key(KeyPurpose.CHECKPOINT)) == []
     instance.database.close()
+
+
+def test_the_ca_of_a_new_server_is_for_its_surroundings_and_what_was_added(tmp_path: Path) -> None:
+    data, more = tmp_path / "data", ("example.net", "203.0.113.0/24")
+    create_server(data, NewServer(Secret(""), "0.0.0.0:8443", ("login.example.org",), more), ROOT, NOW)
+    scope = read_scope(ca_file(data, read_settings(data, {})))
+    assert scope is not None
+    assert {"example.org", "example.net", "localhost"} <= set(scope.domains)
+    assert scope.covers("203.0.113.77")
+    assert not scope.covers("203.0.114.77")
+    for names, fits in ((("second.example.org",), True), (("bank.example",), False)):
+        settings = Settings(listen="0.0.0.0:8443", names=names)
+        if fits:
+            assert prepare_certificate(data, settings, NOW)
+            continue
+        with pytest.raises(KeystoreError, match=r"may not issue a certificate for bank\.example"):
+            prepare_certificate(data, settings, NOW)
+        (found,) = [
+            each for each in examine(data, {"SPAREKEY_NAMES": "bank.example"}, NOW) if each.what == "certificate"
+        ]
+        assert (found.ok, "may not issue a certificate for bank.example" in found.words) == (False, True)
+    with pytest.raises(BadInput, match="neither a domain nor a network"):
+        create_server(tmp_path / "other", NewServer(Secret(""), ca_scope=("203.0.113.7/24",)), ROOT, NOW)
+    assert not (tmp_path / "other").exists()
 
 
 def test_only_the_owner_can_read_the_new_files(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from sparekey.app.sessions.clients import add_client
 from sparekey.clock import now as clock_now
 from sparekey.core.audit_log.actions import Action
 from sparekey.keystore import local_ca
+from sparekey.keystore.ca_scope import CaScope
 from sparekey.secret import Secret
 from sparekey.server.settings import read_settings
 from sparekey.wiring.server import checkpoint_store, open_instance
@@ -74,7 +75,7 @@ def test_only_the_ca_s_own_certificate_is_accepted(tmp_path: Path) -> None:
         assert connection.getresponse().status == 200
         connection.close()
         (tmp_path / "other").mkdir()
-        local_ca.create_ca(tmp_path / "other", "other", clock_now())
+        local_ca.create_ca(tmp_path / "other", "other", clock_now(), CaScope.around(()))
         with pytest.raises(ssl.SSLCertVerificationError):
             ask_trusting(tmp_path / "other" / local_ca.CA_FILE, served)
 
@@ -118,7 +119,7 @@ def test_a_configured_certificate_is_served(tmp_path: Path) -> None:
     data = a_data_directory(tmp_path)
     own = tmp_path / "own"
     own.mkdir()
-    local_ca.create_ca(own, "ours", clock_now())
+    local_ca.create_ca(own, "ours", clock_now(), CaScope.around(()))
     local_ca.renew_server_certificate(own, ["127.0.0.1"], clock_now())
     server, ca = str(own / local_ca.SERVER_FILE), str(own / local_ca.CA_FILE)
     variables = {"SPAREKEY_TLS": "own", "SPAREKEY_CERTIFICATE": server, "SPAREKEY_KEY": server, "SPAREKEY_CA": ca}

@@ -15,6 +15,7 @@ from sparekey.app.ports import CollectorError
 from sparekey.core.audit_log.chain import AuditRow
 from sparekey.core.audit_log.export import ExportedEvent
 from sparekey.keystore import local_ca
+from sparekey.keystore.ca_scope import CaScope
 from sparekey.syslog.collector import SyslogCollector
 from sparekey.syslog.message import LONGEST, message
 from tools.rsyslog import Rsyslog
@@ -84,7 +85,7 @@ def test_many_events_arrive_in_order_and_in_frames_of_their_own(tmp_path: Path) 
 def test_another_ca_or_name_gets_nothing(tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
-    local_ca.create_ca(other, "other", clock.now())
+    local_ca.create_ca(other, "other", clock.now(), CaScope.around(()))
     with Rsyslog(tmp_path) as server:
         for wrong in (
             replace(collector(server), ca_file=str(other / local_ca.CA_FILE)),
@@ -108,7 +109,7 @@ def test_an_unreachable_collector_is_an_error(tmp_path: Path) -> None:
 def listening(directory: Path, behave: Callable[[ssl.SSLSocket], None]) -> Iterator[SyslogCollector]:
     keys = directory / "keys"
     keys.mkdir(mode=0o700)
-    local_ca.create_ca(keys, "x", clock.now())
+    local_ca.create_ca(keys, "x", clock.now(), CaScope.around(()))
     local_ca.renew_server_certificate(keys, ["127.0.0.1"], clock.now())
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(keys / local_ca.SERVER_FILE)

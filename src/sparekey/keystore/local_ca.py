@@ -1,14 +1,15 @@
 """The server's own small CA, and the certificate that it issues to the server.
 
 Rules: all keys are P-256; the CA is valid for ten years, and devices pin it through the enrolment code; the server's
-certificate is valid for 90 days and is renewed when less than a third is left; keys are in files that only their owner
+certificate is valid for 90 days and is renewed when less than a third is left; the CA issues certificates for a fixed
+scope of names only (`ca_scope`), to servers, and makes no other CA; keys are in files that only their owner
 can read; the server's certificate and its key are one file, replaced as a whole, so that they always match.
 """
 
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -22,6 +23,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from sparekey.app.ports import KeystoreError
 from sparekey.durations import DAY_SECONDS
+from sparekey.keystore.ca_scope import CaScope
 
 CA_FILE: Final = "ca.pem"  # the certificate alone, which is public
 CA_KEY_FILE: Final = "ca-key.pem"
@@ -37,13 +39,17 @@ class _Authority:
     key: ec.EllipticCurvePrivateKey
 
 
-def create_ca(directory: Path, name: str, now: int) -> None:
+def create_ca(directory: Path, name: str, now: int, scope: CaScope) -> None:
     """Make the CA in the key directory. An existing one is never overwritten. Raises KeystoreError."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Sparekey CA {name}"[:64])])
     builder = _builder(subject, subject, key.public_key(), now, CA_DAYS)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     builder = builder.add_extension(_usage(signs_certificates=True), critical=True)
+    builder = builder.add_extension(scope.constraints, critical=True)
+    # Name constraints cover names of hosts alone. This keeps the CA from certifying mail addresses and programs.
+    purposes = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+    builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
     certificate = builder.sign(key, hashes.SHA256())
     _write_private(directory / CA_KEY_FILE, _key_pem(key), replace=False)
     _write_private(directory / CA_FILE, _pem(certificate), replace=False)
@@ -54,14 +60,22 @@ def read_ca_certificate(path: Path) -> bytes:
     return _read_certificates(path)[0].public_bytes(serialization.Encoding.DER)
 
 
-def renew_server_certificate(directory: Path, names: Iterable[str], now: int) -> bool:
+def read_scope(path: Path) -> CaScope | None:
+    """Return the scope of the CA in a file; None: it has no limit. Raises KeystoreError."""
+    return CaScope.of(_read_certificates(path)[0])
+
+
+def renew_server_certificate(directory: Path, names: Iterable[str], now: int, incidental: Collection[str] = ()) -> bool:
     """Renew the server's certificate if it is missing, is for other names, or has a third or less of its time left.
 
-    Return True if a new one was made. Raises KeystoreError.
+    `incidental`: names that are left out if they are outside the CA's scope. Return True if a new certificate was made.
+    Raises KeystoreError, also for a name outside the scope.
     """
-    wanted = sorted(set(names))
     path = directory / SERVER_FILE
     authority = _read_authority(directory)
+    scope = CaScope.of(authority.certificate)
+    wanted = sorted({name for name in names if name not in incidental or scope is None or scope.covers(name)})
+    _verify_within(scope, wanted, directory / CA_FILE)
     if path.exists() and _is_good(path, authority, wanted, now):
         return False
     key = ec.generate_private_key(ec.SECP256R1())
@@ -76,6 +90,21 @@ def renew_server_certificate(directory: Path, names: Iterable[str], now: int) ->
     certificate = builder.sign(authority.key, hashes.SHA256())
     _write_private(path, _key_pem(key) + _pem(certificate), replace=True)
     return True
+
+
+def verify_scope(directory: Path, names: Iterable[str]) -> None:
+    """Raise KeystoreError if the CA may not issue a certificate for one of these names."""
+    path = directory / CA_FILE
+    _verify_within(read_scope(path), names, path)
+
+
+def _verify_within(scope: CaScope | None, names: Iterable[str], ca: Path) -> None:
+    outside = sorted(name for name in names if scope is not None and not scope.covers(name))
+    if outside:
+        raise KeystoreError(
+            f"the CA in {ca} may not issue a certificate for {outside[0]}, but only for: {scope}; name the server "
+            'within that, or set tls = "own" and use a certificate of another CA'
+        )
 
 
 def verify_own(certificate: Path, key: Path, ca: Path) -> None:

@@ -21,7 +21,7 @@ from sparekey.keystore import local_ca
 from sparekey.server.settings import Settings, SettingsError, read_settings
 from sparekey.storage.audit_log import export as audit_export
 from sparekey.storage.audit_log import outbox
-from sparekey.wiring.server import ca_file, checkpoint_store, open_instance
+from sparekey.wiring.server import KEYS, ca_file, certificate_names, checkpoint_store, incidental_names, open_instance
 from sparekey.wiring.serving import certificate_file, prepare_certificate
 
 _SOON: Final = 14  # days
@@ -77,6 +77,8 @@ def _certificate(directory: Path, settings: Settings, now: int) -> str:
         return "no TLS: only for a proxy or a benchmark on this machine"
     if settings.tls == "own":
         prepare_certificate(directory, settings, now)
+    else:
+        local_ca.verify_scope(directory / KEYS, certificate_names(settings) - incidental_names(settings))
     return _left(certificate_file(directory, settings), now)
 
 

@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import stat
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from sparekey.app.vault import Vault
 from sparekey.core.errors import BadInput, Conflict
 from sparekey.core.permissions import Actor
 from sparekey.keystore import local_ca
+from sparekey.keystore.ca_scope import CaScope, is_domain_or_network
 from sparekey.keystore.checkpoint_file import CheckpointFile
 from sparekey.keystore.file import FileKeystore
 from sparekey.keystore.service_user import do_about_owner
@@ -44,6 +46,7 @@ class NewServer:
     database: Secret[str]
     listen: str = ""
     names: tuple[str, ...] = ()
+    ca_scope: tuple[str, ...] = ()  # domains and networks of the CA, beside those around the names
 
 
 def create_server(directory: Path, wish: NewServer, actor: Actor, now: int) -> Settings:
@@ -55,9 +58,14 @@ def create_server(directory: Path, wish: NewServer, actor: Actor, now: int) -> S
     chosen = {"database": wish.database.reveal(), "listen": wish.listen, "names": list(wish.names)}
     values = {name: read_value(SETTINGS[name], value, name) for name, value in chosen.items() if value}
     settings = Settings(**values)
+    wrong = [each for each in wish.ca_scope if not is_domain_or_network(each)]
+    if wrong:
+        raise BadInput(
+            f"{wrong[0]!r} is neither a domain nor a network", "give for example example.org or 192.0.2.0/24"
+        )
     with ExitStack() as undo:
         _make_directory(directory, undo)
-        _make_keys(directory / KEYS, settings, now, undo)
+        _make_keys(directory / KEYS, settings, wish.ca_scope, now, undo)
         _make_database(directory, settings, actor, now, undo)
         path = directory / FILE
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -129,6 +137,11 @@ def certificate_names(settings: Settings) -> frozenset[str]:
     return frozenset((*settings.names, *listening, *own, "localhost", "127.0.0.1", "::1"))
 
 
+def incidental_names(settings: Settings) -> frozenset[str]:
+    """Return those of the names that no setting has: the certificate may lack them."""
+    return certificate_names(settings) - {*settings.names, settings.address[0]}
+
+
 def _open_database(directory: Path, settings: Settings) -> Database:
     url = settings.database_url(directory)
     return Database(open_engine(url, connections=settings.sign_in_threads + _OTHER_CONNECTIONS))
@@ -163,11 +176,12 @@ def _make_directory(directory: Path, undo: ExitStack) -> None:
     undo.callback(shutil.rmtree, directory, ignore_errors=True)
 
 
-def _make_keys(keys: Path, settings: Settings, now: int, undo: ExitStack) -> None:
+def _make_keys(keys: Path, settings: Settings, more: Iterable[str], now: int, undo: ExitStack) -> None:
     FileKeystore.create(keys)
     undo.callback(shutil.rmtree, keys, ignore_errors=True)
-    local_ca.create_ca(keys, socket.gethostname(), now)
-    local_ca.renew_server_certificate(keys, certificate_names(settings), now)
+    scope = CaScope.around(certificate_names(settings), more)
+    local_ca.create_ca(keys, socket.gethostname(), now, scope)
+    local_ca.renew_server_certificate(keys, certificate_names(settings), now, incidental_names(settings))
 
 
 def _make_database(directory: Path, settings: Settings, actor: Actor, now: int, undo: ExitStack) -> None:

@@ -34,7 +34,7 @@ from sparekey.server.logs import configure, logging_config
 from sparekey.server.service import Service
 from sparekey.server.settings import Settings, read_settings
 from sparekey.wiring.couriers import couriers, stop
-from sparekey.wiring.server import KEYS, certificate_names, checkpoint_store, open_instance
+from sparekey.wiring.server import KEYS, certificate_names, checkpoint_store, incidental_names, open_instance
 
 DATA_VARIABLE: Final = "SPAREKEY_DATA"
 LISTEN_VARIABLE: Final = "SPAREKEY_LISTEN"
@@ -88,7 +88,8 @@ def prepare_certificate(directory: Path, settings: Settings, now: int) -> Certif
         own = Certificate(Path(settings.certificate), Path(settings.key))
         local_ca.verify_own(own.certificate, own.key, Path(settings.ca))
         return own
-    local_ca.renew_server_certificate(directory / KEYS, certificate_names(settings), now)
+    names, incidental = certificate_names(settings), incidental_names(settings)
+    local_ca.renew_server_certificate(directory / KEYS, names, now, incidental)
     both = certificate_file(directory, settings)
     return Certificate(both, both)
 

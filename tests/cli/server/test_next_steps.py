@@ -45,7 +45,8 @@ def step_after_a_token(operator: Operator) -> str:
 def test_the_owner_of_a_server_types_suggested_commands_unchanged(tmp_path: Path) -> None:
     operator = Operator(tmp_path / "data")
     made = operator.sees("init").words.splitlines()
-    assert made[1:] == [
+    assert made[1].startswith(f"Its CA ({operator.data}/keys/ca.pem) can issue certificates only for: localhost, ")
+    assert made[2:] == [
         f"Next: sparekey --data {operator.data} serve",
         f"Then make the first administrator: sparekey --data {operator.data} admin link",
     ]

@@ -35,24 +35,36 @@ def init(
         list[str] | None,
         typer.Option(help="A name or address of the server for devices and browsers. Can be repeated."),
     ] = None,
+    ca_scope: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DOMAIN|NETWORK",
+            help="A domain or network for which the server's CA may issue certificates, beside those around the names. "
+            "It cannot be changed later. Can be repeated.",
+        ),
+    ] = None,
 ) -> None:
     """Make a new server: keys, CA, certificate, database, settings. If it fails, nothing is left behind."""
+    from sparekey.keystore.local_ca import read_scope  # noqa: PLC0415 -- slow to load
     from sparekey.wiring.server import NewServer, ca_file, create_server  # noqa: PLC0415 -- slow to load
 
     call = call_of(ctx)
     _verify_filled_in(listen, name or ())
     address = read_secret("Address of the database") if database == "-" else Secret(database)
-    settings = create_server(call.directory, NewServer(address, listen, tuple(name or ())), call.actor, now())
-    unit = unit_for(call.directory)
+    settings = create_server(
+        call.directory, NewServer(address, listen, tuple(name or ()), tuple(ca_scope or ())), call.actor, now()
+    )
+    unit, ca = unit_for(call.directory), ca_file(call.directory, settings)
     call.done(
         f"Made a server in {call.directory}. Store backups of {call.directory / 'keys'} apart from "
         "those of the database.\n"
+        f"Its CA ({ca}) can issue certificates only for: {read_scope(ca)}\n"
         f"Next: {f'systemctl start {unit}' if unit else f'{call.again} serve'}\n"
         f"Then make the first administrator: {call.again} admin link",
         "server",
         data=str(call.directory),
         listen=settings.listen,
-        ca=str(ca_file(call.directory, settings)),
+        ca=str(ca),
     )
 
 
