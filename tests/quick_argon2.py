@@ -9,8 +9,10 @@ Rules:
 """
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import PurePath
-from typing import Final
+from typing import Final, NamedTuple
 
 from cryptography.hazmat.primitives.kdf import argon2
 
@@ -38,6 +40,32 @@ def choose_argon2(path: PurePath, *, has_mark: bool) -> None:
     """Install the quick or the real function for a test, by the path of its file below `tests`."""
     is_quick = any(path.is_relative_to(place) for place in _IN_ONE_PROCESS) and not has_mark
     setattr(sparekey.argon2id, _CLASS, QuickArgon2id if is_quick else argon2.Argon2id)
+
+
+class Hash(NamedTuple):
+    """The cost of one hash. Its time depends on nothing else."""
+
+    memory_kib: int
+    passes: int
+    lanes: int
+
+
+@contextmanager
+def recorded_hashes() -> Iterator[list[Hash]]:
+    """Record the cost of every hash until the end of the block. It computes what the quick function computes."""
+    hashes: list[Hash] = []
+
+    class Recording(QuickArgon2id):
+        def __init__(self, *, salt: bytes, length: int, iterations: int, lanes: int, memory_cost: int) -> None:
+            super().__init__(salt=salt, length=length, iterations=iterations, lanes=lanes, memory_cost=memory_cost)
+            hashes.append(Hash(memory_cost, iterations, lanes))  # threads may append at once
+
+    before = present_argon2()
+    setattr(sparekey.argon2id, _CLASS, Recording)
+    try:
+        yield hashes
+    finally:
+        setattr(sparekey.argon2id, _CLASS, before)
 
 
 def present_argon2() -> type:

@@ -15,6 +15,7 @@ from typing import Any, Final
 DECIDING: Final[Mapping[str, tuple[str, ...]]] = {
     "src/sparekey/passcode/splitting.py": ("tests/passcode", "tests/core/sign_in/test_authenticate.py"),
     "src/sparekey/core/sign_in/authenticate.py": ("tests/core/sign_in",),
+    "src/sparekey/core/sign_in/typed_text.py": ("tests/core/sign_in",),
     "src/sparekey/core/policy/lockout.py": ("tests/core/policy",),
     "src/sparekey/core/policy/offline.py": ("tests/core/policy",),
     "src/sparekey/storage/sign_in/statements.py": ("tests/storage/sign_in",),

@@ -6,9 +6,10 @@ import pytest
 
 from sparekey.argon2id import argon2id
 from sparekey.core.policy.lockout import FailureCount
-from sparekey.core.sign_in.authenticate import AccountState, Snapshot, TokenState, decide, read_typed
+from sparekey.core.sign_in.authenticate import AccountState, Snapshot, TokenState, decide
 from sparekey.core.sign_in.outcome import Granted
 from sparekey.core.sign_in.pins import PinVerifier
+from sparekey.core.sign_in.typed_text import read_typed
 from sparekey.core.tokens import Totp
 from sparekey.passcode import misread_groups
 from sparekey.secret import Secret
@@ -46,8 +47,8 @@ def test_s40_every_pin_of_digits_with_every_code_of_digits_signs_in(digits: int,
     for now in range(NOW, NOW + 30 * count(small=10, full=400), 30):
         pin = "".join(DIGITS[(now // 30 * 7 + place * place) % 10] for place in range(length))
         token = replace(token, pin=_cheap(pin), last_step=0)
-        reading = read_typed(Secret(pin + token.otp.code(now // 30)))
-        assert isinstance(decide(reading, Snapshot(ALICE, (token,)), now), Granted)
+        typed = read_typed(Secret(pin + token.otp.code(now // 30)))
+        assert isinstance(decide(typed, Snapshot(ALICE, (token,)), now), Granted)
 
 
 def test_s40_a_passcode_that_reads_as_an_emergency_code_too_signs_in() -> None:
@@ -59,9 +60,9 @@ def test_s40_a_passcode_that_reads_as_an_emergency_code_too_signs_in() -> None:
         code = token.otp.code(now // 30)
         text = next((whole for whole in _whole_codes(code)), "")
     token = replace(token, pin=_cheap(text[:7]))
-    reading = read_typed(Secret(text))
-    assert {"tokencode", "emergency-passcode"} <= reading.kinds
-    assert isinstance(decide(reading, Snapshot(ALICE, (token,)), now), Granted)
+    typed = read_typed(Secret(text))
+    assert {"tokencode", "emergency-passcode"} <= typed.reading.kinds
+    assert isinstance(decide(typed, Snapshot(ALICE, (token,)), now), Granted)
 
 
 def _whole_codes(code: str) -> list[str]:

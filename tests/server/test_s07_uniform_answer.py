@@ -1,25 +1,37 @@
 """S07: no byte and no timing of the answer tells outsiders why a sign-in was refused."""
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterator
 from statistics import median
 from typing import Any
 
 import pytest
-from sqlalchemy import update
 
+from sparekey.app.instance import TOP_DOMAIN
 from sparekey.app.people.domains import add_domain
 from sparekey.app.people.users import add_user, set_enabled
+from sparekey.app.sign_in.verification import sign_in
 from sparekey.core.audit_log.actions import Action
-from sparekey.storage import tables
+from sparekey.secret import Secret
 from sparekey.storage.unit_of_work import Database
-from tests.builders import NOW, PIN, ROOT, Device, User, a_device, a_user, an_instance, logged_events
+from tests.builders import NOW, REST, ROOT, Device, a_device, a_user, an_instance, logged_events
 from tests.server.asgi import Reply
 from tests.server.interfaces import Interfaces, interfaces_of, make_administrator, run
+from tests.server.users_of_all_kinds import (
+    FOUR_WAYS,
+    HASHES,
+    PIN,
+    set_locked,
+    unlock_all_but_the_locked,
+    users_of_all_kinds,
+)
 from tools.counts import Count
 
 FLOOR_MS = 150
+INTERFACES = ("rest", "agent", "session", "console", "self-service")
+KINDS = ("unknown", "no token", "one token", "four tokens", "locked", "administrator", "administrator of four tokens")
 SPACING = 0.04  # seconds between two attempts of a run: some are under way at a time, so that a run takes no hours
 Ask = Callable[[str, str], Coroutine[Any, Any, Reply]]
 
@@ -48,7 +60,7 @@ def attempts(interfaces: Interfaces, *, administrators: bool = False) -> dict[st
     )
     one_factor = a_user(instance, domain="Sales") if administrators else user
     set_enabled(instance, ROOT, disabled.login, enabled=False, now=NOW)
-    _set_locked(interfaces, locked)
+    set_locked(instance, locked)
     add_user(instance, ROOT, "tokenless", "Sales", now=NOW)
     if administrators:
         able = (user, disabled, locked, no_pin, one_factor)
@@ -69,33 +81,24 @@ def attempts(interfaces: Interfaces, *, administrators: bool = False) -> dict[st
     }
 
 
-def _set_locked(interfaces: Interfaces, user: User) -> None:
-    with interfaces.instance.database.write() as connection:
-        connection.execute(
-            update(tables.account).where(tables.account.c.id == user.account_id).values(locked_at=NOW, failures=5)
-        )
-
-
-def _unlock_all_but_the_locked(interfaces: Interfaces) -> None:
-    """Clear the failures of all unlocked users, so that the guesses of this test lock none of them."""
-    with interfaces.instance.database.write() as connection:
-        connection.execute(update(tables.account).where(tables.account.c.locked_at.is_(None)).values(failures=0))
-
-
 def of_the_device(interfaces: Interfaces, device: Device) -> Ask:
     return lambda login, passcode: interfaces.sign_in(device, login, passcode)
 
 
-@pytest.mark.parametrize("interface", ["rest", "agent", "session", "console", "self-service"])
-def test_s07_every_refusal_looks_and_takes_the_same(floored: Interfaces, count: Count, interface: str) -> None:
-    ways = {
-        "rest": floored.rest,
-        "agent": of_the_device(floored, a_device(floored.instance)),
-        "session": floored.session,
-        "console": floored.console,
-        "self-service": floored.self_service,
+def way(interfaces: Interfaces, interface: str) -> Ask:
+    ways: dict[str, Ask] = {
+        "rest": interfaces.rest,
+        "agent": of_the_device(interfaces, a_device(interfaces.instance)),
+        "session": interfaces.session,
+        "console": interfaces.console,
+        "self-service": interfaces.self_service,
     }
-    ask = ways[interface]
+    return ways[interface]
+
+
+@pytest.mark.parametrize("interface", INTERFACES)
+def test_s07_every_refusal_looks_and_takes_the_same(floored: Interfaces, count: Count, interface: str) -> None:
+    ask = way(floored, interface)
     tried = attempts(floored, administrators=interface in ("session", "console"))
     for _ in range(count(small=1, full=3)):
         replies = run(_interleaved(floored, ask, tried, count(small=3, full=2_000 // len(tried))))
@@ -121,17 +124,67 @@ async def _interleaved(
         for case, (login, passcode) in tried.items():
             under_way.append((case, asyncio.ensure_future(ask(login, passcode))))
             await asyncio.sleep(SPACING)
-            _unlock_all_but_the_locked(interfaces)
+            unlock_all_but_the_locked(interfaces.instance)
     replies: dict[str, list[Reply]] = defaultdict(list)
     for case, reply in under_way:
         replies[case].append(await reply)
     return replies
 
 
+@pytest.mark.soak
+@pytest.mark.parametrize("at_once", [1, 8])
+@pytest.mark.parametrize("interface", INTERFACES)
+def test_s07_a_text_of_four_readings_takes_the_same_for_everybody(
+    memory_database: Database, interface: str, at_once: int
+) -> None:
+    """Two thousand attempts in each of three runs, one by one or in bursts, with a floor above the burst."""
+    instance = an_instance(memory_database)
+    add_domain(instance, ROOT, "Sales", now=NOW)
+    with interfaces_of(instance, floor_ms=FLOOR_MS * (1 if at_once == 1 else 4), domain="Sales") as interfaces:
+        logins = users_of_all_kinds(interfaces, "Sales")
+        ask = way(interfaces, interface)
+        for _ in range(3):
+            rounds = 2_000 // (len(KINDS) * at_once)
+            replies = run(_bursts(interfaces, ask, {kind: logins[kind] for kind in KINDS}, rounds, at_once))
+            medians = {kind: median(reply.seconds for reply in of_kind) for kind, of_kind in replies.items()}
+            assert max(medians.values()) - min(medians.values()) < 0.002, medians
+
+
+async def _bursts(
+    interfaces: Interfaces, ask: Ask, logins: dict[str, str], rounds: int, at_once: int
+) -> dict[str, list[Reply]]:
+    """Every kind of user in every round, one burst after the other."""
+    replies: dict[str, list[Reply]] = defaultdict(list)
+    for _ in range(rounds):
+        for kind, login in logins.items():
+            replies[kind] += await asyncio.gather(*(ask(login, FOUR_WAYS) for _ in range(at_once)))
+            unlock_all_but_the_locked(interfaces.instance)
+    return replies
+
+
+@pytest.mark.soak
+def test_s07_the_work_for_a_text_of_four_readings_takes_the_same_for_everybody(memory_database: Database) -> None:
+    """Without a floor: no kind of user costs a hash more or less. The database takes a little longer for some."""
+    instance = an_instance(memory_database)
+    with interfaces_of(instance) as interfaces:
+        logins = users_of_all_kinds(interfaces, TOP_DOMAIN)
+        for _ in range(3):
+            taken: dict[str, list[float]] = defaultdict(list)
+            for _ in range(2_000 // len(KINDS)):
+                for kind in KINDS:
+                    before = time.perf_counter()
+                    sign_in(instance, REST, logins[kind], Secret(FOUR_WAYS), NOW)
+                    taken[kind].append(time.perf_counter() - before)
+                unlock_all_but_the_locked(instance)
+            medians = {kind: median(seconds) for kind, seconds in taken.items()}
+            a_hash = min(medians.values()) / HASHES[FOUR_WAYS]
+            assert max(medians.values()) - min(medians.values()) < a_hash / 8, medians
+
+
 def test_s07_the_audit_log_has_every_reason(floored: Interfaces) -> None:
     for login, passcode in attempts(floored).values():
         run(floored.rest(login, passcode))
-        _unlock_all_but_the_locked(floored)
+        unlock_all_but_the_locked(floored.instance)
     reasons = [row.result for row in logged_events(floored.instance, Action.SIGN_IN_DENIED)]
     assert reasons == [
         "unknown-user",

@@ -1,11 +1,12 @@
 """One running server as the use cases see it: its database, its keys, and its pool for hashing."""
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
 from sparekey.app.audit import AuditEntry, append
+from sparekey.app.installed_codes import RecentlyInstalled
 from sparekey.app.ports import Keystore
 from sparekey.app.vault import Vault
 from sparekey.core.audit_log.actions import OK, Action
@@ -29,6 +30,7 @@ class Instance:
     vault: Vault
     ca_certificate: bytes  # DER of the CA that devices pin; enrolment codes contain its hash
     run: Run = one_by_one  # the map function that seals records, for example of a pool
+    installed: RecentlyInstalled = field(default_factory=RecentlyInstalled, compare=False)
 
 
 def new_id() -> str:

@@ -198,7 +198,9 @@ class Settings:
         "the path of a PEM file",
     )
     refusal_floor_ms: int = _number(
-        "Milliseconds from a request to its refusal, whatever the reason; if it takes longer, the next multiple.",
+        "Milliseconds from a request to its refusal, whatever the reason, for each PIN that the typed text may begin "
+        "with (at most four, by the text alone). If it takes longer, the next multiple. `sparekey doctor` compares it "
+        "with a hash.",
         20,
         5_000,
         150,

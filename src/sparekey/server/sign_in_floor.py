@@ -13,6 +13,8 @@ from sparekey.app.sign_in.verification import SignInInterface, SignInResult
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.reasons import Reason
 from sparekey.core.sign_in.outcome import Asked, Denied, Granted
+from sparekey.core.sign_in.typed_text import read_typed
+from sparekey.secret import Secret
 from sparekey.server.errors import UNAVAILABLE, RequestRejected, is_unavailable, log_unforeseen
 from sparekey.server.service import Service
 from sparekey.server.work import Busy, WorkPool
@@ -23,18 +25,20 @@ async def run_sign_in(
     arrived: float,
     interface: SignInInterface,
     now: int,
+    typed: Secret[str],
     verify: Callable[[], SignInResult],
     pool: WorkPool | None = None,
 ) -> SignInResult:
     """Return the result of `verify` if it grants or asks; every other case is a refusal, at the floor.
 
-    A challenge follows only a correct passcode, so that it reveals no more than a success. `pool`: the threads to use
-    instead of those for sign-ins. Raises RequestRejected or Busy.
+    A challenge follows only a correct passcode, so that it reveals no more than a success. `typed`: the text that is
+    verified; empty for a passkey. `pool`: the threads to use instead of those for sign-ins. Raises RequestRejected or
+    Busy.
     """
     result = await _verified(service, interface, now, verify, pool or service.sign_ins)
     if isinstance(result.outcome, Granted | Asked):
         return result
-    await service.floor.wait(arrived)
+    await service.floor.wait(arrived, len(read_typed(typed, service.instance.installed.latest).pins))
     if result is _UNREACHED:
         raise RequestRejected(503, UNAVAILABLE.error, UNAVAILABLE.message, UNAVAILABLE.do)
     return result

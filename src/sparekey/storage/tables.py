@@ -164,6 +164,9 @@ for _name, _which in (("unassigned", "account_id IS NULL"), ("lost", "lost"), ("
         postgresql_where=text(_which),
         sqlite_where=text(_which),
     )
+# Few installations have other lengths than six; the sign-in asks which (storage/sign_in/installation.py).
+_few = text("digits <> 6")
+Index("ix_token_digits", token.c.digits, postgresql_where=_few, sqlite_where=_few)
 
 # Every version of an offline emergency code that some device may still hold.
 emergency_code = Table(

@@ -1,5 +1,6 @@
 """Checks of everything that a server needs, with a solution for each problem."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from sparekey import clock
 from sparekey.app.audit_log.forwarding import CURSOR
 from sparekey.app.audit_log.sequencer import find_newest
 from sparekey.app.instance import DEFAULT_POLICY, Instance
@@ -16,6 +18,7 @@ from sparekey.core.audit_log.notices import utc
 from sparekey.core.permissions import Actor
 from sparekey.core.plurals import counted
 from sparekey.core.policy.kinds import PolicyKind
+from sparekey.core.sign_in.pins import DECOY
 from sparekey.durations import DAY_SECONDS
 from sparekey.keystore import local_ca
 from sparekey.server.settings import Settings, SettingsError, read_settings
@@ -45,6 +48,7 @@ def examine(directory: Path, environment: Mapping[str, str], now: int) -> list[E
     found = [Examined("settings", True, f"listen on {settings.listen}, tls {settings.tls}")]
     found.append(_tried("certificate", lambda: _certificate(directory, settings, now)))
     found.append(_tried("CA", lambda: _left(ca_file(directory, settings), now)))
+    found.append(_tried("refusals", lambda: compare_floor(settings)))
     try:
         instance = open_instance(directory, settings)
     except (RuntimeError, ValueError, OSError, SQLAlchemyError) as error:
@@ -89,6 +93,25 @@ def _left(path: Path, now: int) -> str:
             f"{path} expires in {counted(days, 'day')}; restart the server to renew it, or install a new one"
         )
     return f"valid for {counted(days, 'day')}"
+
+
+def compare_floor(settings: Settings) -> str:
+    """Compare the floor with the hash of a PIN, the shortest of three: other programs only make it longer (S07).
+
+    Raises RuntimeError if the floor is shorter.
+    """
+    taken = []
+    for _ in range(3):
+        begun = clock.monotonic()
+        DECOY.matches("0000")
+        taken.append(clock.monotonic() - begun)
+    hashed, floor = math.ceil(min(taken) * 1000), settings.refusal_floor_ms
+    if hashed >= floor:
+        raise RuntimeError(
+            f"the hash of a PIN takes {hashed} ms, so refusals are later than refusal_floor_ms = {floor}; "
+            f"set it to {2 * hashed} or more"
+        )
+    return f"after {floor} ms for each PIN that the text may begin with, and its hash takes {hashed} ms"
 
 
 def _default_policy(instance: Instance) -> str:

@@ -16,13 +16,13 @@ INTERFACE = SignInInterface("client:portal")
 
 def decided(server: Instance, user: User, typed: Secret[str]) -> Outcome:
     """Decide on the text by the present snapshot, without counting."""
-    reading, snapshot = find_snapshot(server, INTERFACE, user.login, typed)
-    return decide(reading, snapshot, NOW)
+    text, snapshot = find_snapshot(server, INTERFACE, user.login, typed, NOW)
+    return decide(text, snapshot, NOW)
 
 
 def counted(server: Instance, user: User, outcome: Outcome) -> SignInResult:
     """Settle the outcome, so that it counts."""
-    _, snapshot = find_snapshot(server, INTERFACE, user.login, user.typed(NOW))
+    _, snapshot = find_snapshot(server, INTERFACE, user.login, user.typed(NOW), NOW)
     with server.database.write() as connection:
         outcome = stored.commit(connection, outcome, NOW, lockout_of(snapshot))
         return save_effects(connection, server, INTERFACE, outcome, NOW, None)
@@ -47,7 +47,7 @@ def test_s06_guesses_at_once_do_not_pass_by_the_next_tokencode(any_server: Insta
             "result": "ok",
             "detail": "{}",
         }
-        _, snapshot = find_snapshot(any_server, INTERFACE, user.login, user.typed(NOW))
+        _, snapshot = find_snapshot(any_server, INTERFACE, user.login, user.typed(NOW), NOW)
         at_once = stored.accept_at_once(connection, right, NOW, lockout_of(snapshot), row)
         connection.rollback()
     assert at_once is (wrong < 3)

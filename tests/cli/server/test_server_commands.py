@@ -12,7 +12,8 @@ from sparekey.cli.server.output import in_words, rfc3339
 from sparekey.clock import monotonic
 from sparekey.clock import now as clock_now
 from sparekey.core.policy.offline import FIELDS
-from sparekey.server.settings import read_settings
+from sparekey.server.settings import Settings, read_settings
+from sparekey.wiring.doctor import compare_floor
 from sparekey.wiring.server import open_instance
 from tests.builders import User, a_filled_device, a_user
 from tests.cli.server.commands import Operator, sparekey
@@ -260,14 +261,19 @@ def test_settings_doctor_version(operator: Operator) -> None:
     assert operator.runs("config", "check").json["listen"] == "127.0.0.1:8443"
     findings = operator.runs("doctor").json["findings"]
     assert [row["what"] for row in findings if not row["ok"]] == []
-    assert {"settings", "certificate", "CA", "database and keys", "default policy", "audit", "notices", "syslog"} == {
-        row["what"] for row in findings
-    }
+    examined = {"settings", "certificate", "CA", "refusals", "database and keys", "default policy", "audit", "notices"}
+    assert {*examined, "syslog"} == {row["what"] for row in findings}
     (operator.data / "keys" / "master.key").chmod(0o644)
     broken = sparekey("--data", str(operator.data), "doctor", "--json")
     assert broken.code == 1
     assert "chmod 600" in broken.json["findings"][-1]["words"]
     assert sparekey("version", "--json").json["version"]
+
+
+def test_s07_doctor_says_that_refusals_must_be_later_than_a_hash() -> None:
+    assert "after 5000 ms" in compare_floor(Settings(refusal_floor_ms=5_000))
+    with pytest.raises(RuntimeError, match="refusal_floor_ms = 0; set it to "):
+        compare_floor(Settings(refusal_floor_ms=0))
 
 
 def test_init_takes_the_database_from_standard_input(tmp_path: Path, database_url: str) -> None:

@@ -17,10 +17,11 @@ from sparekey.core.emergency.online import (
 from sparekey.core.policy.lockout import FailureCount
 from sparekey.core.policy.token import Alphabet
 from sparekey.core.reasons import ChallengeKind, Method, Reason
-from sparekey.core.sign_in.authenticate import AccountState, Snapshot, TokenState, decide, read_typed
+from sparekey.core.sign_in.authenticate import AccountState, Snapshot, TokenState, decide
 from sparekey.core.sign_in.challenge import decide_answer
 from sparekey.core.sign_in.outcome import Asked, Denied, Granted, Outcome
 from sparekey.core.sign_in.pins import new_verifier
+from sparekey.core.sign_in.typed_text import read_typed
 from sparekey.core.tokens import Totp
 from sparekey.passcode import PasscodeKind, new_code, spelled
 from sparekey.secret import Secret
@@ -67,8 +68,8 @@ def a_pin_less_token(access: OnlineEmergency | None = None, **values: Any) -> To
 
 
 def decided(typed: str, *tokens: TokenState, failures: FailureCount = FailureCount()) -> Outcome:
-    reading = read_typed(Secret(typed), online_emergency=any(token.emergency for token in tokens))
-    return decide(reading, Snapshot(AccountState("a", "alice", True, None, failures), tokens), NOW)
+    text = read_typed(Secret(typed), online_emergency=any(token.emergency for token in tokens))
+    return decide(text, Snapshot(AccountState("a", "alice", True, None, failures), tokens), NOW)
 
 
 def shown(token: TokenState, ahead: int = 0) -> str:
@@ -226,9 +227,9 @@ def test_s07_a_misread_offline_code_that_was_tried_as_another_one_counts_and_is_
 
 
 def test_text_is_read_as_an_online_emergency_code_only_with_such_access() -> None:
-    reading = read_typed(Secret(PIN + CODE))
+    reading = read_typed(Secret(PIN + CODE)).reading
     assert PasscodeKind.ONLINE_EMERGENCY not in reading.kinds
-    reading = read_typed(Secret(PIN + CODE), online_emergency=True)
+    reading = read_typed(Secret(PIN + CODE), online_emergency=True).reading
     assert PasscodeKind.ONLINE_EMERGENCY in reading.kinds
 
 

@@ -10,9 +10,10 @@ from sparekey.argon2id import argon2id
 from sparekey.core.emergency.online import EmergencyKind, IfAvailable, OnlineEmergency
 from sparekey.core.explain.online import Line, NamedToken, Person, RuleResult, explain_online
 from sparekey.core.policy.lockout import FailureCount
-from sparekey.core.sign_in.authenticate import AccountState, Snapshot, TokenState, decide, read_typed
+from sparekey.core.sign_in.authenticate import AccountState, Snapshot, TokenState, decide
 from sparekey.core.sign_in.outcome import Asked, Granted
 from sparekey.core.sign_in.pins import PinVerifier
+from sparekey.core.sign_in.typed_text import read_typed
 from sparekey.core.tokens import Totp
 from sparekey.secret import Secret
 
@@ -61,8 +62,8 @@ def persons(draw: st.DrawFn) -> Person:
 def succeeds(person: Person, typed: str, *, online: bool = False) -> bool:
     """Return True if the decision grants this, or asks one more challenge."""
     states = tuple(token.state for token in person.tokens)
-    reading = read_typed(Secret(typed), online_emergency=online)
-    return isinstance(decide(reading, Snapshot(person.account, states), NOW), Granted | Asked)
+    text = read_typed(Secret(typed), online_emergency=online)
+    return isinstance(decide(text, Snapshot(person.account, states), NOW), Granted | Asked)
 
 
 def conclusion(lines: list[Line]) -> Line:

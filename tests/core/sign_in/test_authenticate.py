@@ -1,12 +1,12 @@
 """Sign-in decisions: one for each state of account, token and text, all at the same cost."""
 
-import time
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sparekey.argon2id import argon2id
 from sparekey.core.emergency.online import EmergencyKind, IfAvailable, OnlineEmergency
 from sparekey.core.policy.lockout import FailureCount, LockoutPolicy
 from sparekey.core.policy.token import TokenPolicy
@@ -19,14 +19,15 @@ from sparekey.core.sign_in.authenticate import (
     TokenState,
     after_right_tokencode,
     decide,
-    read_typed,
 )
 from sparekey.core.sign_in.outcome import Asked, Denied, Granted, Outcome
-from sparekey.core.sign_in.pins import new_verifier
+from sparekey.core.sign_in.pins import MEMORY_KIB, PASSES, PinVerifier, new_verifier
+from sparekey.core.sign_in.typed_text import InstalledCodes, read_typed
 from sparekey.core.tokens import Totp
 from sparekey.durations import DAY_SECONDS
 from sparekey.passcode import grouped, new_code
 from sparekey.secret import Secret
+from tests.quick_argon2 import Hash, recorded_hashes
 
 NOW = 1_800_000_015
 STEP = NOW // 30
@@ -483,24 +484,62 @@ def test_a_locked_account_is_never_granted(typed: str, online: bool, failures: i
     assert decided(typed, *tokens, account=account, codes=codes) == Denied(Reason.LOCKED, "a")
 
 
-def test_an_unknown_user_costs_as_much_as_a_wrong_pin() -> None:
-    def cost(*tokens: TokenState, typed: str = "4712" + RIGHT, **account: object) -> float:
-        snapshot = Snapshot(None if account.get("nobody") else an_account(**account), tokens)
-        reading, spent = read_typed(Secret(typed)), []
-        for _ in range(3):
-            start = time.thread_time()
-            decide(reading, snapshot, NOW)
-            spent.append(time.thread_time() - start)
-        return min(spent)
+@pytest.mark.parametrize(
+    "typed",
+    ["4712" + RIGHT, PIN + RIGHT, PIN + "000000", PIN + CODE, RIGHT, "hello"],
+    ids=["wrong PIN", "right", "wrong code", "emergency", "no PIN", "no passcode"],
+)
+def test_s07_an_unknown_user_costs_as_much_as_any_other(typed: str) -> None:
+    def cost(*tokens: TokenState, nobody: bool = False, **account: object) -> list[Hash]:
+        snapshot = Snapshot(None if nobody else an_account(**account), tokens, (a_code(),))
+        with recorded_hashes() as hashes:
+            decide(read_typed(Secret(typed)), snapshot, NOW)
+        return hashes
 
-    reference = cost(with_pin())
-    others = {
+    reference = [Hash(MEMORY_KIB, PASSES, 1)] * len(read_typed(Secret(typed)).pins)
+    costs = {
         "nobody": cost(nobody=True),
         "no token": cost(),
+        "no PIN": cost(a_token()),
         "no PIN set": cost(with_pin(pin=None)),
+        "one token": cost(with_pin()),
+        "four tokens": cost(*(with_pin(token_id=str(n), otp=Totp(Secret(bytes([n]) * 20))) for n in range(4))),
         "locked": cost(with_pin(), failures=LOCKED),
         "disabled": cost(with_pin(), enabled=False),
         "token disabled": cost(with_pin(enabled=False)),
-        "nothing fits": cost(with_pin(), typed="4712" + RIGHT + "00"),
+        "emergency": cost(with_pin(emergency=access(), **ONLINE)),
     }
-    assert {name: spent for name, spent in others.items() if not 0.5 < spent / reference < 2} == {}
+    assert {name: hashes for name, hashes in costs.items() if hashes != reference} == {}
+
+
+def _cheap(pin: str) -> PinVerifier:
+    """A verifier at a test's cost."""
+    salt = bytes(16)
+    return PinVerifier(Secret(argon2id(pin.encode(), salt, 8, 1)), salt, 8, 1, len(pin))
+
+
+def test_a_pin_before_a_code_that_two_tokens_show_is_tested_for_both() -> None:
+    first, second = with_pin(pin=_cheap("1111")), with_pin(token_id="u", pin=_cheap("2222"))  # with one seed
+    for pin, token_id in (("1111", "t"), ("2222", "u")):
+        for tokens in ((first, second), (second, first)):
+            outcome = decided(pin + RIGHT, *tokens)
+            assert isinstance(outcome, Granted)
+            assert outcome.token_id == token_id
+    assert isinstance(decided("3333" + RIGHT, first, second), Denied)
+
+
+def test_a_right_pin_counts_only_before_the_code_of_its_token() -> None:
+    """Two readings of one text: the PIN of one with the code of the other is no passcode."""
+    long, short = with_pin(otp=Totp(SEED, 8), pin=_cheap("1111")), another_token(pin=_cheap("111112"), with_pin=True)
+    text = "1111" + shown(long)
+    assert isinstance(decided(text, long, short), Granted)
+    for pin in (_cheap(text[:6]), _cheap("1112")):
+        assert isinstance(decided(text, replace(long, pin=pin), replace(short, pin=_cheap("1111"))), Denied)
+
+
+def test_a_token_that_is_newer_than_the_last_look_at_the_installation_signs_in() -> None:
+    token = with_pin(otp=Totp(SEED, 8), pin=_cheap(PIN))
+    text = read_typed(Secret(PIN + shown(token)), InstalledCodes(frozenset({6}), online_digits=False))
+    assert [len(pin) for pin in text.pins] == [6]
+    outcome = decide(text, Snapshot(an_account(), (token,)), NOW)
+    assert isinstance(outcome, Granted)

@@ -8,10 +8,11 @@ from sparekey.core.emergency.online import EmergencyKind, IfAvailable, OnlineEme
 from sparekey.core.policy.lockout import FailureCount
 from sparekey.core.policy.token import PinCharacters, TokenPolicy
 from sparekey.core.reasons import ChallengeKind, Method, Reason
-from sparekey.core.sign_in.authenticate import AccountState, Snapshot, TokenState, decide, read_typed
+from sparekey.core.sign_in.authenticate import AccountState, Snapshot, TokenState, decide
 from sparekey.core.sign_in.challenge import MOST_TRIES, NewPin, decide_answer
 from sparekey.core.sign_in.outcome import Asked, Denied, Granted, Outcome
 from sparekey.core.sign_in.pins import PinVerifier, new_verifier
+from sparekey.core.sign_in.typed_text import read_typed
 from sparekey.core.tokens import Hotp, Totp
 from sparekey.core.tokens.hotp import FAR, NEAR
 from sparekey.secret import Secret

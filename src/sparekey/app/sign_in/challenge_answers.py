@@ -47,7 +47,7 @@ def answer_challenge(
     after_grant: AfterGrant | None = None,
 ) -> SignInResult:
     """Verify the answer and save its effects. `after_grant` runs in the transaction of a success."""
-    _, snapshot = find_snapshot(instance, interface, login, Secret(""))
+    _, snapshot = find_snapshot(instance, interface, login, Secret(""), now)
     with instance.database.glance() as connection:
         challenge = find_challenge(connection, interface.actor, login, reply_to, now) if is_login(login) else None
         former = _former_pins(connection, instance, challenge)

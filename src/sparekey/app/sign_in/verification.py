@@ -27,10 +27,11 @@ from sparekey.core.audit_log.notices import Notice
 from sparekey.core.names import is_login
 from sparekey.core.policy.lockout import LockoutPolicy
 from sparekey.core.reasons import Reason
-from sparekey.core.sign_in.authenticate import Snapshot, TokenState, decide, read_typed
+from sparekey.core.sign_in.authenticate import Snapshot, TokenState, decide
 from sparekey.core.sign_in.outcome import Asked, Denied, Granted, Outcome
+from sparekey.core.sign_in.typed_text import TypedText, read_typed
 from sparekey.json_value import Json
-from sparekey.passcode import PasscodeKind, Reading
+from sparekey.passcode import PasscodeKind
 from sparekey.secret import Secret
 from sparekey.storage.people import accounts
 from sparekey.storage.sign_in import statements as stored
@@ -81,8 +82,8 @@ def sign_in(
     after_grant: AfterGrant | None = None,
 ) -> SignInResult:
     """Verify the typed text and save the outcome. `after_grant` runs in the transaction of a success."""
-    reading, snapshot = find_snapshot(instance, interface, login, typed)
-    outcome = decide(reading, snapshot, now)
+    text, snapshot = find_snapshot(instance, interface, login, typed, now)
+    outcome = decide(text, snapshot, now)
     policy = lockout_of(snapshot)
     if (
         isinstance(outcome, Granted)
@@ -96,27 +97,27 @@ def sign_in(
 
 
 def find_snapshot(
-    instance: Instance, interface: SignInInterface, login: str, typed: Secret[str]
-) -> tuple[Reading, Snapshot]:
+    instance: Instance, interface: SignInInterface, login: str, typed: Secret[str], now: int
+) -> tuple[TypedText, Snapshot]:
     """Return the typed text as it can be read for this user, and the snapshot of the user."""
-    reading = read_typed(typed)
     with instance.database.glance() as connection:
+        installed = instance.installed.at(connection, now)
+        text = read_typed(typed, installed)
         # No user has an invalid login, and PostgreSQL rejects some of them as text.
         account = stored.find_sign_in_account(connection, login) if is_login(login) else None
         if account is None:
-            return reading, Snapshot(None)
+            return text, Snapshot(None)
         if interface.scope is not None and account.domain_id not in interface.scope:
             # A user outside the interface's scope does not exist for it: no guess is tested, none is counted.
-            return reading, Snapshot(None, absence=Reason.OUT_OF_SCOPE)
-        codes = (
-            stored.codes_on_devices(connection, account.id) if PasscodeKind.EMERGENCY_TOKENCODE in reading.kinds else ()
-        )
+            return text, Snapshot(None, absence=Reason.OUT_OF_SCOPE)
+        kinds = text.reading.kinds
+        codes = stored.codes_on_devices(connection, account.id) if PasscodeKind.EMERGENCY_TOKENCODE in kinds else ()
         online = stored.online_codes(connection, account.id) if account.in_emergency else ()
     if account.in_emergency:
-        reading = read_typed(typed, online_emergency=True)
+        text = read_typed(typed, installed, online_emergency=True)
     tokens = tuple(_token_state(instance, interface, token, online) for token in account.tokens)
     known_codes = tuple(code_state(instance.vault, code) for code in codes)
-    return reading, Snapshot(sign_in_account_state(account), tokens, known_codes)
+    return text, Snapshot(sign_in_account_state(account), tokens, known_codes)
 
 
 def _token_state(

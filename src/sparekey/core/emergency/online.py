@@ -70,6 +70,11 @@ def new_online_codes(
     return tuple(Secret(code) for code in codes)
 
 
+def can_be_online_code(code: str, *, digits_alone: bool) -> bool:
+    """Return True if `new_online_codes` makes such a code. `digits_alone`: some policy wants codes of digits."""
+    return digits_alone if code.isdigit() else set(code) <= set(_LETTERS_AND_DIGITS)
+
+
 def ends_at(
     now: int, days: int | None, token_end: int | None, account_end: int | None, until: int | None = None
 ) -> int | None:

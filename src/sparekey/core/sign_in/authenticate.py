@@ -1,16 +1,16 @@
 """Decides about a sign-in at the server: one pure decision behind every interface (architecture, rules 1 and 7).
 
 Rules:
-- The guess is tested before the state of the account, and every token and every candidate step is evaluated. The work
-  is the same for an unknown user, a locked account and a wrong passcode, so that an attacker cannot distinguish them
-  (S04, S07).
+- The guess is tested before the state of the account, and every token and every candidate step is compared (S04).
+- Slow hashes depend on the text alone: one for each PIN that it may begin with, for an unknown user, a user of four
+  tokens and a locked account alike, so that an attacker cannot distinguish them (S07, ADR 31).
 - A correct code of a step that was already accepted is *already used*, and refused (S01, S02).
 - Nothing weaker replaces a token that is lost, disabled or expired (S05).
 - The decision changes nothing. `storage.sign_in.statements.commit` saves it, by conditional writes.
 """
 
 import hmac
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -20,32 +20,13 @@ from sparekey.core.policy.token import TokenPolicy
 from sparekey.core.reasons import ChallengeKind, Method, Reason
 from sparekey.core.sign_in.outcome import Asked, Denied, Granted, Outcome
 from sparekey.core.sign_in.pins import DECOY, PinVerifier, rule_of
-from sparekey.core.tokens import DIGITS, OtpToken
+from sparekey.core.sign_in.typed_text import TypedText
+from sparekey.core.tokens import OtpToken
 from sparekey.durations import DAY_SECONDS
-from sparekey.passcode import (
-    Candidate,
-    Reading,
-    Shape,
-    emergency_passcode,
-    emergency_tokencode,
-    online_emergency,
-    split,
-    tokencode,
-)
+from sparekey.passcode import Candidate, Reading, emergency_tokencode, online_emergency, tokencode
 from sparekey.secret import Secret
 
 WINDOW: Final = 1  # steps to each side of the expected one that are sealed with the window of a day (S04)
-
-# Every shape a server interface knows, in the order in which they are tried; the same for each user, known or not.
-SHAPES: Final[tuple[Shape, ...]] = (
-    *(tokencode(digits, with_pin=with_pin) for digits in DIGITS for with_pin in (True, False)),
-    emergency_tokencode(with_pin=True),
-    emergency_tokencode(with_pin=False),
-    emergency_passcode(),
-)
-
-# Only for an account that has online emergency access: eight characters of anything would hide a misread group.
-ONLINE_SHAPES: Final[tuple[Shape, ...]] = (*SHAPES, online_emergency(with_pin=True), online_emergency(with_pin=False))
 
 NEXT_TOKENCODE_TEXT: Final = "Wait until the tokencode changes, then enter the next one, without the PIN."
 
@@ -158,22 +139,13 @@ class Snapshot:
     absence: Reason = Reason.UNKNOWN_USER  # why there is no account
 
 
-def read_typed(typed: Secret[str], *, online_emergency: bool = False) -> Reading:
-    """Read the typed text, in the same way for every interface. `online_emergency`: the user has such access.
-
-    Safe because the misread groups, which the answer names, are the same for users with and without access (S07).
-    """
-    reading = split(typed.reveal(), SHAPES)
-    if not online_emergency:
-        return reading
-    return replace(split(typed.reveal(), ONLINE_SHAPES), misread=reading.misread)
-
-
-def decide(reading: Reading, snapshot: Snapshot, now: int) -> Outcome:
+def decide(text: TypedText, snapshot: Snapshot, now: int) -> Outcome:
     """Decide one attempt; `now` in unix seconds."""
+    guess = _decide_guess(text, snapshot, now)  # first, whatever the text and the account: the work is the same
+    reading = text.reading
     if not reading.candidates:
         return _unreadable(reading, snapshot)
-    outcome = _decide_readable(reading, snapshot, now)
+    outcome = _after_account(snapshot, guess, now)
     return replace(outcome, misread=reading.misread) if isinstance(outcome, Denied) else outcome
 
 
@@ -185,8 +157,7 @@ def _unreadable(reading: Reading, snapshot: Snapshot) -> Denied:
     return Denied(Reason.NOT_A_PASSCODE, account_id)
 
 
-def _decide_readable(reading: Reading, snapshot: Snapshot, now: int) -> Outcome:
-    guess = _decide_guess(reading, snapshot, now)
+def _after_account(snapshot: Snapshot, guess: Outcome, now: int) -> Outcome:
     if snapshot.account is None:
         return Denied(snapshot.absence)
     closed = snapshot.account.closed(now)
@@ -195,15 +166,15 @@ def _decide_readable(reading: Reading, snapshot: Snapshot, now: int) -> Outcome:
     return guess
 
 
-def _decide_guess(reading: Reading, snapshot: Snapshot, now: int) -> Outcome:
+def _decide_guess(text: TypedText, snapshot: Snapshot, now: int) -> Outcome:
+    """Compare the codes of every token, then hash the PINs of the text, then decide for each token."""
     account = snapshot.account
-    decisions: list[_Decision] = []
+    guesses: list[_Guess] = []
     if account is not None:
         for token in snapshot.tokens:
-            decisions += _decisions(reading, account, token, snapshot, now)
-    if not decisions:
-        # The same work as for a token with a PIN, because no token was tested or the login is unknown.
-        DECOY.matches(reading.candidates[0].pin.reveal())
+            guesses += _guesses(text.reading, account, token, snapshot, now)
+    right_pins = _right_pins(text.pins, guesses)
+    decisions = [guess.decide(_pin_right(guess, right_pins)) for guess in guesses]
     reason = Reason.WRONG_PASSCODE if snapshot.tokens else Reason.NO_TOKEN
     return _best(decisions, Denied(reason, account.account_id if account else None, counted=True))
 
@@ -216,28 +187,77 @@ class _Decision:
     right: bool
 
 
-def _decisions(
+@dataclass(frozen=True)
+class _Guess:
+    """The text as a passcode of one token. Its code was compared; its PIN is an argument of `decide`."""
+
+    typed: Candidate
+    token: TokenState
+    code_right: bool
+    decide: Callable[[bool], _Decision]
+
+
+def _guesses(
     reading: Reading, account: AccountState, token: TokenState, snapshot: Snapshot, now: int
-) -> Iterator[_Decision]:
-    """Test the text for this token: at most one decision for its tokencode and one for its emergency tokencode."""
+) -> Iterator[_Guess]:
+    """Compare the text with the codes of this token: at most one guess for each kind of code."""
     code = reading.of(tokencode(token.otp.digits, with_pin=token.with_pin))
     if code is not None:
-        yield _decide_tokencode(code, account, token, now)
+        yield _guess_tokencode(code, account, token, now)
     if token.in_new_pin_mode:
         alone = reading.of(tokencode(token.otp.digits, with_pin=False))
         if alone is not None:
-            yield _decide_tokencode(alone, account, token, now)
+            yield _guess_tokencode(alone, account, token, now)
     emergency = reading.of(emergency_tokencode(with_pin=token.with_pin))
     if emergency is not None:
-        yield _decide_emergency_tokencode(emergency, account, token, snapshot.codes, now)
+        yield _guess_emergency_tokencode(emergency, account, token, snapshot.codes, now)
     temporary = reading.of(online_emergency(with_pin=token.with_pin))
     if temporary is not None:
-        yield _decide_online_emergency(temporary, account, token, now)
+        yield _guess_online_emergency(temporary, account, token, now)
 
 
-def _decide_tokencode(typed: Candidate, account: AccountState, token: TokenState, now: int) -> _Decision:
+def _right_pins(pins: Sequence[Secret[str]], guesses: Sequence[_Guess]) -> frozenset[tuple[str, int]]:
+    """Hash each of `pins` once, for any user or none. Return the right ones, as token and length of the PIN.
+
+    A PIN is tested for the token that shows the code after it, else with a decoy: before a wrong code no PIN counts.
+    Only two right codes at once cost another hash (two tokens that show the same code by chance, or a token of a type
+    that is new to the installation), so that a text without the right code costs the same for everyone (S07).
+    """
+    meant = [guess for guess in guesses if guess.code_right and guess.typed.shape.with_pin]
+    typed = {len(pin): pin for pin in (*pins, *(guess.typed.pin for guess in meant))}
+    right = set()
+    for length, pin in typed.items():
+        verifiers = {
+            guess.token.token_id: guess.token.pin
+            for guess in meant
+            if guess.token.pin is not None and len(guess.typed.pin) == length
+        }
+        for token_id, verifier in (verifiers or {"": DECOY}).items():
+            if verifier.matches(pin.reveal()):
+                right.add((token_id, length))
+    return frozenset(right)
+
+
+def _pin_right(guess: _Guess, right_pins: frozenset[tuple[str, int]]) -> bool:
+    """Return True if the PIN is correct, or if the token needs none before this code."""
+    if not guess.typed.shape.with_pin:
+        return not guess.token.with_pin or guess.token.in_new_pin_mode
+    return (guess.token.token_id, len(guess.typed.pin)) in right_pins
+
+
+def _guess_tokencode(typed: Candidate, account: AccountState, token: TokenState, now: int) -> _Guess:
     step = _matching_step(typed.code.reveal(), token, now, account.token_policy.code_window)
-    pin_right = _pin_right(typed, token)
+    return _Guess(
+        typed,
+        token,
+        step is not None,
+        lambda pin_right: _decide_tokencode(typed, account, token, step, now, pin_right=pin_right),
+    )
+
+
+def _decide_tokencode(
+    typed: Candidate, account: AccountState, token: TokenState, step: int | None, now: int, *, pin_right: bool
+) -> _Decision:
     refused = _tokencode_refused(typed, token, now)
     right = step is not None and pin_right
     if step is None or not pin_right or refused is not None:
@@ -261,13 +281,6 @@ def _matching_step(code: str, token: TokenState, now: int, window: int) -> int |
         if same and (match is None or not token.otp.needs_next(step, token.last_step)):
             match = step
     return match
-
-
-def _pin_right(typed: Candidate, token: TokenState) -> bool:
-    """Return True if the PIN is correct. Costs one Argon2id for a token with a PIN, however wrong the code is."""
-    if not typed.shape.with_pin:
-        return not token.with_pin or token.in_new_pin_mode
-    return (token.pin or DECOY).matches(typed.pin.reveal())
 
 
 def _tokencode_refused(typed: Candidate, token: TokenState, now: int) -> Reason | None:
@@ -304,35 +317,52 @@ def _after_all_codes(account: AccountState, token: TokenState, granted: Granted,
     return Asked(ChallengeKind.NEW_PIN, granted, f"Choose a new PIN: {rule_of(account.token_policy)}.", uses_code=True)
 
 
-def _decide_emergency_tokencode(
+def _guess_emergency_tokencode(
     typed: Candidate, account: AccountState, token: TokenState, codes: tuple[CodeState, ...], now: int
-) -> _Decision:
+) -> _Guess:
     found = None
     for code in codes:
         same = hmac.compare_digest(code.code.reveal().encode(), typed.code.reveal().encode())
         if same and code.token_id == token.token_id:
             found = code
-    pin_right = _pin_right(typed, token)
     refused = token.unusable(now) or (None if token.offline_code_online else Reason.OFFLINE_CODE_NOT_ALLOWED_ONLINE)
     if refused is None and found is not None and now >= found.not_after:
         refused = Reason.EMERGENCY_CODE_EXPIRED
-    method, code_id = Method.EMERGENCY_TOKENCODE, found.code_id if found is not None else None
-    granted = Granted(account.account_id, account.login, method, token.token_id, code_id=code_id)
-    return _decide_emergency(granted, account, token, refused, now, right=code_id is not None and pin_right)
+    return _guess_emergency(
+        typed, account, token, Method.EMERGENCY_TOKENCODE, found.code_id if found is not None else None, refused, now
+    )
 
 
-def _decide_online_emergency(typed: Candidate, account: AccountState, token: TokenState, now: int) -> _Decision:
-    """Test a temporary fixed or one-time tokencode. It replaces the tokencode even of a lost token."""
+def _guess_online_emergency(typed: Candidate, account: AccountState, token: TokenState, now: int) -> _Guess:
+    """Compare a temporary fixed or one-time tokencode. It replaces the tokencode even of a lost token."""
     found = None
     for code_id, code in token.emergency.codes if token.emergency else ():
         if hmac.compare_digest(code.reveal().encode(), typed.code.reveal().encode()):
             found = code_id
-    pin_right = _pin_right(typed, token)
     refused = token.unusable(now)
     if refused is None and token.emergency is not None and token.emergency.ended(now):
         refused = Reason.EMERGENCY_ENDED
-    granted = Granted(account.account_id, account.login, Method.ONLINE_EMERGENCY, token.token_id, code_id=found)
-    return _decide_emergency(granted, account, token, refused, now, right=found is not None and pin_right)
+    return _guess_emergency(typed, account, token, Method.ONLINE_EMERGENCY, found, refused, now)
+
+
+def _guess_emergency(
+    typed: Candidate,
+    account: AccountState,
+    token: TokenState,
+    method: Method,
+    found: str | None,
+    refused: Reason | None,
+    now: int,
+) -> _Guess:
+    """`found`: the id of the code that was typed. `refused`: the reason to refuse it even then."""
+    code_right = found is not None
+    granted = Granted(account.account_id, account.login, method, token.token_id, code_id=found)
+    return _Guess(
+        typed,
+        token,
+        code_right,
+        lambda pin_right: _decide_emergency(granted, account, token, refused, now, right=code_right and pin_right),
+    )
 
 
 def _decide_emergency(

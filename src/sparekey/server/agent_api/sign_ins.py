@@ -45,7 +45,7 @@ def routes(service: Service) -> list[Route]:
             return sign_in_on_device(service.instance, signed.device, asked.login, typed, check, signed.now, reply_to)
 
         interface = SignInInterface(f"device:{signed.device.id}", signed.device.id)
-        result = await run_sign_in(service, arrived, interface, signed.now, verify)
+        result = await run_sign_in(service, arrived, interface, signed.now, typed, verify)
         return answer(_reply(result, signed))
 
     return [described_route("POST", api.SIGN_INS, sign_in, "agent: sign-in", messages)]

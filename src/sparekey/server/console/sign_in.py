@@ -80,7 +80,8 @@ async def _sign_in_reply(
 ) -> Response:
     form = visit.form
     interface = SignInInterface(interface_name(visit.address))
-    result = await run_sign_in(service, arrived, interface, visit.now, verify, service.sessions)
+    typed = form.secret("passcode")
+    result = await run_sign_in(service, arrived, interface, visit.now, typed, verify, service.sessions)
     return answered(CONSOLE, request, visit, result, lambda **more: _page(visit, form, **more), _REFUSED)
 
 

@@ -93,7 +93,7 @@ def routes(service: Service) -> list[Route]:
                 service.instance, address, asked.user, Secret(asked.passcode), Secret(asked.reply_to), now
             )
 
-        return await _sign_in_reply(service, arrived, address, now, verify)
+        return await _sign_in_reply(service, arrived, address, now, Secret(asked.passcode), verify)
 
     async def refresh(request: Request) -> Response:
         """Confirm the second factor again, for operations that need a fresh one."""
@@ -109,7 +109,7 @@ def routes(service: Service) -> list[Route]:
             result = refresh_second_factor(service.instance, address, session, typed, reply_to, now)
             return OpenedSession(result.outcome, result.reply_to)
 
-        return await _sign_in_reply(service, arrived, address, now, verify)
+        return await _sign_in_reply(service, arrived, address, now, Secret(asked.passcode), verify)
 
     async def end(request: Request) -> Response:
         """End the session."""
@@ -137,11 +137,11 @@ _REFRESH: Final = Messages(
 
 
 async def _sign_in_reply(
-    service: Service, arrived: float, address: str, now: int, verify: Callable[[], OpenedSession]
+    service: Service, arrived: float, address: str, now: int, typed: Secret[str], verify: Callable[[], OpenedSession]
 ) -> Response:
     interface = SignInInterface(interface_name(address))
     try:
-        result = await run_sign_in(service, arrived, interface, now, verify, service.sessions)
+        result = await run_sign_in(service, arrived, interface, now, typed, verify, service.sessions)
     except Busy:
         busy = ErrorReply(error="busy", message="the server is busy", do="try again in a few seconds")
         return error_answer(429, busy, {"Retry-After": "1"})

@@ -75,7 +75,11 @@ async def _sign_in(service: Service, interfaces: ClientInterfaces, request: Requ
     now = service.now()
     interface = await _client_interface(interfaces, request, now)
     asked = decode(ClientSignInRequest, body)
-    result = await run_sign_in(service, arrived, interface, now, lambda: _verify(service, interface, asked, now))
+
+    def verify() -> SignInResult:
+        return _verify(service, interface, asked, now)
+
+    result = await run_sign_in(service, arrived, interface, now, Secret(asked.passcode), verify)
     return _describe(result)
 
 

@@ -92,7 +92,8 @@ async def _sign_in_reply(service: Service, request: Request, visit: Visit, arriv
         administrators_too=from_inside,
     )
     interface = SignInInterface(interface_name(visit.address))
-    result = await run_sign_in(service, arrived, interface, visit.now, verify, service.self_service)
+    typed = form.secret("passcode")
+    result = await run_sign_in(service, arrived, interface, visit.now, typed, verify, service.self_service)
     return answered(SELF_SERVICE, request, visit, result, lambda **more: _page(visit, form, **more), _REFUSED)
 
 

@@ -66,7 +66,7 @@ def routes(service: Service, it: PasskeySignIn) -> list[Route]:
         )
         interface = SignInInterface(at.interface_name(visit.address))
         try:
-            result = await run_sign_in(service, arrived, interface, visit.now, verify, it.pool)
+            result = await run_sign_in(service, arrived, interface, visit.now, Secret(""), verify, it.pool)
         except Busy:
             return failed(it.site, request, visit, BUSY, 429)
         return answered(it.site, request, visit, result, lambda **more: it.page(visit, visit.form, **more), _REFUSED)
