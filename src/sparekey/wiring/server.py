@@ -124,6 +124,11 @@ def ca_file(directory: Path, settings: Settings) -> Path:
     return Path(settings.ca) if settings.tls == "own" else directory / KEYS / local_ca.CA_FILE
 
 
+def ca_scope_of(ca: Path) -> str:
+    """Return the names and networks for which the CA in this file can issue certificates. Raises KeystoreError."""
+    return str(local_ca.read_scope(ca) or "all names")
+
+
 def sealing_threads(settings: Settings) -> int:
     """Return the number of threads that seal records in one process."""
     return settings.sealing_workers or os.cpu_count() or 1

@@ -45,8 +45,7 @@ def init(
     ] = None,
 ) -> None:
     """Make a new server: keys, CA, certificate, database, settings. If it fails, nothing is left behind."""
-    from sparekey.keystore.local_ca import read_scope  # noqa: PLC0415 -- slow to load
-    from sparekey.wiring.server import NewServer, ca_file, create_server  # noqa: PLC0415 -- slow to load
+    from sparekey.wiring.server import NewServer, ca_file, ca_scope_of, create_server  # noqa: PLC0415 -- slow to load
 
     call = call_of(ctx)
     _verify_filled_in(listen, name or ())
@@ -58,7 +57,7 @@ def init(
     call.done(
         f"Made a server in {call.directory}. Store backups of {call.directory / 'keys'} apart from "
         "those of the database.\n"
-        f"Its CA ({ca}) can issue certificates only for: {read_scope(ca)}\n"
+        f"Its CA ({ca}) can issue certificates only for: {ca_scope_of(ca)}\n"
         f"Next: {f'systemctl start {unit}' if unit else f'{call.again} serve'}\n"
         f"Then make the first administrator: {call.again} admin link",
         "server",
