@@ -224,7 +224,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _verify(self, body: bytes) -> None:
         headers, now = self.headers, self._state.simulator.now + self._state.clock_skew
         at = int(headers[signing.TIME_HEADER])
-        message = signing.request_bytes("POST", self.path, headers[signing.DEVICE_HEADER], at, body)
+        head = signing.BodyHead.from_header(headers[signing.BODY_HEADER])
+        head.verify(body)
+        message = signing.request_bytes("POST", self.path, headers[signing.DEVICE_HEADER], at, head)
         signing.verify_signature(
             self._state.public_key, signing.from_header(headers[signing.SIGNATURE_HEADER]), message
         )

@@ -135,10 +135,12 @@ def _read(reply: Reply, user: str) -> Reply:
 
 def headers_of(device: Device, path: str, body: bytes, at: int) -> dict[str, str]:
     """Return the headers that the device adds to a request with this body."""
-    message = signing.request_bytes("POST", path, device.device_id, at, body)
+    head = signing.BodyHead.of(body)
+    message = signing.request_bytes("POST", path, device.device_id, at, head)
     return {
         signing.DEVICE_HEADER: device.device_id,
         signing.TIME_HEADER: str(at),
+        signing.BODY_HEADER: head.to_header(),
         signing.SIGNATURE_HEADER: signing.to_header(signing.sign(device.private_key, message)),
     }
 

@@ -26,10 +26,12 @@ _log: Final = structlog.get_logger()
 class RequestRejected(Exception):
     """A request that is rejected before any use case sees it."""
 
-    def __init__(self, status: int, error: str, message: str, do: str, *, server_time: int = 0) -> None:
+    def __init__(
+        self, status: int, error: str, message: str, do: str, *, server_time: int = 0, retry_after: int = 0
+    ) -> None:
         super().__init__(error)
         self.status = status
-        self.reply = ErrorReply(error=error, message=message, do=do, server_time=server_time)
+        self.reply = ErrorReply(error=error, message=message, do=do, server_time=server_time, retry_after=retry_after)
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ def failure_of(error: Exception) -> HttpFailure:
     """Return the error reply for an exception."""
     match error:
         case RequestRejected():
-            return HttpFailure(error.status, error.reply)
+            wait = error.reply.retry_after
+            return HttpFailure(error.status, error.reply, {"Retry-After": str(wait)} if wait else None)
         case SparekeyError():
             status = next((number for kind, number in _STATUS.items() if isinstance(error, kind)), 409)
             return HttpFailure(status, ErrorReply(error=error.error, message=error.message, do=error.do))

@@ -28,6 +28,6 @@ def json_answer(value: Mapping[str, Json], headers: Mapping[str, str]) -> Respon
 
 
 def error_answer(status: int, reply: ErrorReply, headers: Mapping[str, str] | None = None) -> Response:
-    """Return an error reply; `server_time` is included only if it is relevant."""
-    members = {name: value for name, value in vars(reply).items() if name != "server_time" or value}
+    """Return an error reply; numbers are included only if they are relevant."""
+    members = {name: value for name, value in vars(reply).items() if value != 0}
     return Response(json.dumps(members, separators=(",", ":"), ensure_ascii=False), status, headers, JSON)

@@ -6,6 +6,7 @@ from typing import Self
 
 from sparekey import clock
 from sparekey.app.instance import Instance
+from sparekey.server.agent_api.device_limits import DeviceLimits
 from sparekey.server.floor import Floor
 from sparekey.server.origins import expected_origins, names_of
 from sparekey.server.settings import Settings
@@ -36,6 +37,7 @@ class Service:
     hosts: frozenset[str]  # names of the server under which pages are served
     origins: tuple[str, ...] = ()  # of the consoles in browsers
     admin_networks: tuple[str, ...] = ()  # empty: administrators come from anywhere
+    devices: DeviceLimits = field(default_factory=DeviceLimits)
     now: Callable[[], int] = field(default=clock.now)  # read once for each request
 
     @classmethod

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from sparekey.wire.events import OfflineEvent
-from sparekey.wire.messages import TYPED
+from sparekey.wire.messages import TYPED, at_most
 
 PREFIX: Final = "/agent/v1"
 TRUST: Final = f"{PREFIX}/trust"
@@ -21,6 +21,18 @@ ACKNOWLEDGEMENTS: Final = f"{PREFIX}/acknowledgements"
 
 UNIT_MEDIA_TYPE: Final = "application/octet-stream"
 
+# The most that a message can need: the largest values of a policy, and of the tokens that a user can have.
+MOST_USERS: Final = 50  # with offline data on one device
+MOST_TOKENS: Final = 4  # of one user
+MOST_UNITS: Final = MOST_TOKENS * (61 + 1) + 1  # of one user: today, 60 days and a code for each token; the passcode
+MOST_HELD: Final = 2 * MOST_USERS * MOST_UNITS  # a staged generation lies beside the current one
+MOST_EVENTS: Final = 200  # at once
+MOST_HASHES: Final = 1_000  # at once
+MOST_EXEMPT: Final = 64
+MOST_SIGNING_KEYS: Final = 4
+MOST_GROUPS: Final = 8  # of a code
+MOST_OBSTACLES: Final = 8
+
 
 @dataclass(frozen=True, kw_only=True)
 class ErrorReply:
@@ -30,6 +42,7 @@ class ErrorReply:
     message: str  # the problem
     do: str  # the next step for the user
     server_time: int = 0
+    retry_after: int = 0  # seconds after which the request may be sent again
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +71,7 @@ class EnrolReply:
 
     device: str  # id, never used again
     name: str
-    signing_keys: list[str]  # pinned: at most 4 Ed25519 keys that may sign units
+    signing_keys: list[str] = field(metadata=at_most(MOST_SIGNING_KEYS))  # pinned Ed25519 keys that may sign units
     checkpoint_key: str  # Ed25519; signs audit checkpoints
     server_time: int
 
@@ -81,7 +94,7 @@ class SignInReply:
     """Granted, denied, or a challenge. A denial gives no reason but the misread groups."""
 
     result: str  # granted | denied | ask
-    misread: list[int]
+    misread: list[int] = field(metadata=at_most(MOST_GROUPS))
     user: str  # account id
     method: str
     token: str
@@ -98,7 +111,7 @@ class SignInReply:
 class EventsRequest:
     """POST events: in order, without gaps, from the first that the server does not have."""
 
-    events: list[OfflineEvent]
+    events: list[OfflineEvent] = field(metadata=at_most(MOST_EVENTS))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,11 +139,12 @@ class HeldUnit:
 class SyncRequest:
     """POST sync: the units on the device, and the newest audit checkpoint, which it keeps as a witness."""
 
-    held: list[HeldUnit]
+    held: list[HeldUnit] = field(metadata=at_most(MOST_HELD))
     checkpoint: str
     hardware_bound: bool
     protection: str = ""  # a word of `Protection` (core.offline.units)
-    exempt: list[str] = field(default_factory=list)  # local accounts that sign in without a passcode, at most 64
+    # local accounts that sign in without a passcode
+    exempt: list[str] = field(default_factory=list, metadata=at_most(MOST_EXEMPT))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,15 +192,16 @@ class UserSync:
     login: str
     generation: int
     check: str  # of the offline key of that generation
-    keep: list[KeptKind]  # everything else of this user is erased at once
+    keep: list[KeptKind] = field(metadata=at_most(2 * MOST_TOKENS + 1))  # all else of this user is erased at once
     last_day: int  # days after this one are erased at once
     tokencodes_blocked: (
         bool  # locked at the server: tokencodes are refused until it is unlocked, emergency codes are not
     )
-    used: list[UsedStep]
+    used: list[UsedStep] = field(metadata=at_most(MOST_TOKENS))
     policy: DevicePolicy
-    wanted: list[UnitName]  # to fetch, in this order
-    obstacles: list[str]  # sentences with the reasons why data are missing
+    wanted: list[UnitName] = field(metadata=at_most(MOST_UNITS))  # to fetch, in this order
+    # sentences with the reasons why data are missing
+    obstacles: list[str] = field(metadata=at_most(MOST_OBSTACLES))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,9 +210,9 @@ class SyncReply:
 
     server_time: int
     device_name: str
-    signing_keys: list[str]
+    signing_keys: list[str] = field(metadata=at_most(MOST_SIGNING_KEYS))
     checkpoint: str  # the newest, signed; the device keeps it as a witness
-    users: list[UserSync]  # a user who is not listed has no data on this device any more
+    users: list[UserSync] = field(metadata=at_most(MOST_USERS))  # a user who is not listed has no data here any more
     last_event: int
     next_sync: int  # seconds from now
 
@@ -217,7 +232,7 @@ class UnitRequest:
 class AcknowledgementRequest:
     """POST acknowledgements: these units are on the device's disk."""
 
-    unit_hashes: list[str] = field(default_factory=list)
+    unit_hashes: list[str] = field(default_factory=list, metadata=at_most(MOST_HASHES))
 
 
 @dataclass(frozen=True, kw_only=True)

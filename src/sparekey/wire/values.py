@@ -19,7 +19,7 @@ from typing import Any, Final, TypeGuard
 from sparekey.json_value import Json
 from sparekey.secret import Secret
 from sparekey.wire.enrolment import BadEnrolmentCode, EnrolmentCode, read_enrolment_code
-from sparekey.wire.messages import KEPT_NOWHERE, LARGEST_INTEGER, LONGEST_STRING, BadMessage
+from sparekey.wire.messages import KEPT_NOWHERE, LARGEST_INTEGER, LONGEST_STRING, BadMessage, most_items
 
 MOST_ITEMS: Final = 10_000
 _LISTS: Final = (list, tuple, Sequence, Iterable, frozenset, AnySet)
@@ -143,7 +143,7 @@ class SchemaLimits:
 
 
 OF_REQUESTS: Final = SchemaLimits(LONGEST_STRING, MOST_ITEMS)
-OF_MESSAGES: Final = SchemaLimits(LONGEST_STRING, None)  # `wire.messages` bounds a list by the size of the body alone
+OF_MESSAGES: Final = SchemaLimits(LONGEST_STRING, None)  # each list of a message has a limit of its own
 OF_REPLIES: Final = SchemaLimits(None, None)
 
 
@@ -169,6 +169,8 @@ def _unless_none(name: str, limit: int | None) -> Schema:
 def _object_schema(kind: type[Any], exact: bool, inner: Callable[[object], Schema]) -> Schema:
     if kind is not EnrolmentCode:
         members = {name: inner(element) for name, element in members_of(kind).items()}
+        for name, most in most_items(kind).items():
+            members[name]["maxItems"] = most
         needed = needed_of(kind) if exact else [*members]
         closed = {"additionalProperties": False} if exact else {}
         return {"type": "object", "properties": members, "required": [*needed]} | closed

@@ -13,7 +13,7 @@ from sparekey.app.emergency.showing import Showing
 from sparekey.app.instance import Instance
 from sparekey.app.lookup import get_device
 from sparekey.app.notices import MOST_TOLD
-from sparekey.app.offline.events import LONGEST_TEXT, MOST_AT_ONCE
+from sparekey.app.offline.events import LONGEST_TEXT
 from sparekey.app.tokens.tokens import set_lost
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.audit_log.notices import Notice
@@ -22,6 +22,7 @@ from sparekey.core.errors import BadInput
 from sparekey.core.permissions import Permission
 from sparekey.storage import tables
 from sparekey.storage.audit_log import outbox
+from sparekey.wire.agent_api import MOST_EVENTS
 from sparekey.wire.events import EventKind
 from tests.builders import (
     NOW,
@@ -46,12 +47,12 @@ def a_device_that_calls_itself(instance: Instance, name: str) -> Device:
 
 def test_no_upload_holds_its_users_rows_for_long(any_server: Instance) -> None:
     alice, device = a_user(any_server), a_device(any_server)
-    for _ in range(MOST_AT_ONCE + 1):
+    for _ in range(MOST_EVENTS + 1):
         device.event(alice, EventKind.DENIED)
     with pytest.raises(BadInput):
         device.upload(NOW)
-    assert device.upload(NOW, device.events[:MOST_AT_ONCE]) == MOST_AT_ONCE
-    assert device.upload(NOW, device.events[MOST_AT_ONCE:]) == MOST_AT_ONCE + 1
+    assert device.upload(NOW, device.events[:MOST_EVENTS]) == MOST_EVENTS
+    assert device.upload(NOW, device.events[MOST_EVENTS:]) == MOST_EVENTS + 1
 
 
 def test_a_device_buries_no_notice_under_others(any_server: Instance) -> None:

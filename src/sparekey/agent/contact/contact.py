@@ -5,15 +5,20 @@
 - The units that every user needs first are fetched before later days of any user. This includes the first units of a
   user who signs in meanwhile.
 - A unit that fails verification is left out, and the others continue.
+- If the server says that it is busy, the contact waits as long as the server says. After a few such waits it ends, and
+  the next contact fetches the rest.
 """
 
+import secrets
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
+from typing import TypeVar
 
 from sparekey.agent.contact import replies
-from sparekey.agent.contact.events import UPLOAD_AT_ONCE, after_upload
+from sparekey.agent.contact.events import after_upload
 from sparekey.agent.ground.exempt_accounts import as_reported
 from sparekey.agent.ground.ports import AgentApi, NotReached, Refused
 from sparekey.agent.ground.state import State
@@ -23,6 +28,7 @@ from sparekey.agent.tpm.protection import protection_of
 from sparekey.durations import DAY_SECONDS
 from sparekey.sealed import Unopened
 from sparekey.wire.agent_api import (
+    MOST_EVENTS,
     AcknowledgementRequest,
     EventsRequest,
     SyncReply,
@@ -30,11 +36,16 @@ from sparekey.wire.agent_api import (
     UnitRequest,
 )
 
+R = TypeVar("R")
+
 UNIT_PATIENCE = 300  # seconds: the server may begin to seal a unit only at the request
 CONTACT_PATIENCE = 30
 ROUNDS = 3  # a generation may change while units are fetched; then the device syncs again
 OVERTAKEN = frozenset({"stale", "conflict"})  # words of a refusal after the generation has changed
 REVOKED = "revoked"
+BUSY = "busy"  # the word of a refusal that ends after `retry_after` seconds
+MOST_WAITS = 8  # of one contact, for a server that is busy
+LONGEST_PAUSE = 60  # seconds: what must wait longer is fetched by the next contact
 
 
 @dataclass(frozen=True)
@@ -48,6 +59,9 @@ class Progress:
 
 
 Report = Callable[[Progress], None]
+
+
+Pause = Callable[[float], None]  # waits so many seconds
 
 
 def silent(_: Progress) -> None:
@@ -83,7 +97,7 @@ def upload_events(device: ThisDevice, server: AgentApi) -> None:
     """Upload the offline events. The server stores them before it answers anything else. Raises NotReached or
     Refused."""
     while device.state.events:
-        pending = device.state.events[:UPLOAD_AT_ONCE]
+        pending = device.state.events[:MOST_EVENTS]
         reply = server.events(EventsRequest(events=pending))
         if reply.last_number < pending[0].number:
             return  # the server stored none of them; the next sync reports it again
@@ -118,18 +132,47 @@ def sync(device: ThisDevice, server: AgentApi) -> SyncReply:
     return reply
 
 
-def make_contact(device: ThisDevice, report: Report = silent, asked_again: Callable[[], bool] = never) -> ContactResult:
+class _Waiting:
+    """The waits of one contact for a server that is busy with others, or finds this device too fast."""
+
+    def __init__(self, server: AgentApi, pause: Pause) -> None:
+        self._server = server
+        self._pause = pause
+        self._left = MOST_WAITS
+
+    def ask(self, seconds: float, call: Callable[[], R]) -> R:
+        """Return the result of a call that may take so many seconds, after waiting while the server is busy.
+
+        Raises NotReached or Refused.
+        """
+        while True:
+            self._server.allow(seconds)
+            try:
+                return call()
+            except Refused as refused:
+                wait = refused.reply.retry_after
+                if refused.reply.error != BUSY or not 0 < wait <= LONGEST_PAUSE or self._left == 0:
+                    raise
+                self._left -= 1
+            # A little longer, because many devices may have been told the same time.
+            self._pause(wait * (1000 + secrets.randbelow(500)) / 1000)
+
+
+def make_contact(
+    device: ThisDevice, report: Report = silent, asked_again: Callable[[], bool] = never, pause: Pause = time.sleep
+) -> ContactResult:
     """Make a complete contact: events, sync, and every wanted unit.
 
     If `asked_again` returns True between two units, the device syncs again, to include a user who has
-    signed in meanwhile. Raises NotReached or Refused.
+    signed in meanwhile. `pause` waits while the server is busy. Raises NotReached or Refused.
     """
     device.exempt.look()
     with device.one_contact(), device.connect() as server:
+        waiting = _Waiting(server, pause)
         try:
-            server.allow(CONTACT_PATIENCE)
-            upload_events(device, server)
-            return _Fetching(device, server, report, asked_again).all(sync(device, server))
+            waiting.ask(CONTACT_PATIENCE, lambda: upload_events(device, server))
+            reply = waiting.ask(CONTACT_PATIENCE, lambda: sync(device, server))
+            return _Fetching(device, server, waiting, report, asked_again).all(reply)
         except Refused as refused:
             withhold_if_revoked(device, refused)
             raise
@@ -161,14 +204,23 @@ class _Ended(Enum):
     WHOLE = auto()
     OVERTAKEN = auto()
     ASKED_AGAIN = auto()
+    BUSY = auto()
 
 
 class _Fetching:
     """The units that one contact fetches, for all users."""
 
-    def __init__(self, device: ThisDevice, server: AgentApi, report: Report, asked_again: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        device: ThisDevice,
+        server: AgentApi,
+        waiting: _Waiting,
+        report: Report,
+        asked_again: Callable[[], bool],
+    ) -> None:
         self._device = device
         self._server = server
+        self._waiting = waiting
         self._report = report
         self._asked_again = asked_again
         self._fetched = 0
@@ -184,15 +236,17 @@ class _Fetching:
                 break
             if ended is _Ended.OVERTAKEN:
                 self._failures.clear()
-            self._server.allow(CONTACT_PATIENCE)
-            reply = sync(self._device, self._server)
+            reply = self._waiting.ask(CONTACT_PATIENCE, lambda: sync(self._device, self._server))
         return ContactResult(self._fetched, tuple(self._failures))
 
     def _round(self, reply: SyncReply) -> _Ended:
         is_overtaken = False
         turns = _in_turn(self._device.state, reply)
         for place, turn in enumerate(turns, 1):
-            is_overtaken |= self._take(turn)
+            ended = self._take(turn)
+            if ended is _Ended.BUSY:
+                return _Ended.WHOLE  # the other units would be turned away, too; the next contact fetches them
+            is_overtaken |= ended is _Ended.OVERTAKEN
             passed = self._passed[turn.login]
             self._report(Progress(turn.login, turn.request.kind, passed + turn.number, passed + turn.total))
             if place < len(turns) and self._asked_again():
@@ -200,20 +254,23 @@ class _Fetching:
                 return _Ended.ASKED_AGAIN
         return _Ended.OVERTAKEN if is_overtaken else _Ended.WHOLE
 
-    def _take(self, turn: _UnitFetch) -> bool:
-        """Fetch one unit. Return True if its generation is over. A unit that fails verification is left out."""
+    def _take(self, turn: _UnitFetch) -> _Ended:
+        """Fetch one unit. Return OVERTAKEN if its generation is over. A unit that fails verification is left out."""
         try:
-            _fetch(self._device, self._server, turn.request)
+            _fetch(self._device, self._server, self._waiting, turn.request)
             self._fetched += 1
         except Refused as refused:
             self._failures.append(NotFetched(turn.login, f"{turn.request.kind}: {refused}"))
             if refused.reply.error in OVERTAKEN:
-                return True
+                return _Ended.OVERTAKEN
+            if refused.reply.error == BUSY:
+                # The unit still belongs here, so a staged generation goes on waiting for it.
+                return _Ended.WHOLE if refused.reply.retry_after > LONGEST_PAUSE else _Ended.BUSY
             self._device.store.change(lambda state: replies.after_refusal(state, turn.request))
         except (Unopened, KeyError) as error:
             why = f"{turn.request.kind}: the unit from the server failed verification ({error})"
             self._failures.append(NotFetched(turn.login, why))
-        return False
+        return _Ended.WHOLE
 
 
 def _in_turn(state: State, reply: SyncReply) -> list[_UnitFetch]:
@@ -232,9 +289,8 @@ def _in_turn(state: State, reply: SyncReply) -> list[_UnitFetch]:
     return [turn for _, turn in sorted(turns, key=lambda each: each[0])]
 
 
-def _fetch(device: ThisDevice, server: AgentApi, request: UnitRequest) -> None:
-    server.allow(UNIT_PATIENCE)
-    unit = server.unit(request)
+def _fetch(device: ThisDevice, server: AgentApi, waiting: _Waiting, request: UnitRequest) -> None:
+    unit = waiting.ask(UNIT_PATIENCE, lambda: server.unit(request))
     sealed = replies.verify_received(device.state, unit, request)
     entry = device.store.write_unit(unit, sealed)
     device.store.change(lambda state: replies.after_receipt(state, request.user, entry))

@@ -9,8 +9,6 @@ from dataclasses import replace
 from sparekey.agent.ground.state import State
 from sparekey.wire.events import NO_EVENT, EventKind, OfflineEvent
 
-UPLOAD_AT_ONCE = 200
-
 Sign = Callable[[bytes], bytes]
 
 

@@ -175,7 +175,7 @@ class ContactScheduler:
     def _contacted(self) -> Finished:
         self._not_reached = False
         try:
-            result = make_contact(self._device, self._report, self._is_asked_again)
+            result = make_contact(self._device, self._report, self._is_asked_again, self._pause)
         except (NotReached, Refused) as error:
             self._failures += 1
             self._not_reached = isinstance(error, NotReached)
@@ -186,6 +186,11 @@ class ContactScheduler:
             return Finished(None, "the update of offline data failed; see the log of the agent")
         self._failures = 0
         return Finished(result)
+
+    def _pause(self, seconds: float) -> None:
+        """Wait for a busy server, but not longer than until `stop`."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopping, seconds)
 
     def _report(self, progress: Progress) -> None:
         with self._changed:

@@ -2,8 +2,8 @@
 
 - "Not reached" has several distinct reasons: no route, no name, no answer in time, an answer of another machine, a 5xx.
   Any other answer without success is a refusal by the server.
-- A request carries the device's signature over all of it. A wrong clock costs one more round: the server sends its
-  time, and the request is signed again.
+- A request carries the device's signature over its head, with length and hash of the body. A wrong clock costs one
+  more round: the server sends its time, and the request is signed again.
 """
 
 import contextlib
@@ -146,12 +146,13 @@ class ServerClient:
             return self._signed(path, body, refused.reply.server_time)
 
     def _signed(self, path: str, body: bytes, at: int) -> bytes:
-        at = max(at, 0)
-        signature = self._sign(signing.request_bytes("POST", path, self._device, at, body))
+        at, head = max(at, 0), signing.BodyHead.of(body)
+        signature = self._sign(signing.request_bytes("POST", path, self._device, at, head))
         headers = {
             "Content-Type": "application/json",
             signing.DEVICE_HEADER: self._device,
             signing.TIME_HEADER: str(at),
+            signing.BODY_HEADER: head.to_header(),
             signing.SIGNATURE_HEADER: signing.to_header(signature),
         }
         return accepted(*self._connection.request("POST", path, body, headers))

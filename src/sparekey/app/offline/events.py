@@ -29,10 +29,10 @@ from sparekey.storage.people import accounts
 from sparekey.storage.tokens import tokens
 from sparekey.storage.tokens.tokens import Token
 from sparekey.unit_kind import UnitKind
+from sparekey.wire.agent_api import MOST_EVENTS
 from sparekey.wire.events import EventKind, OfflineEvent
 from sparekey.wire.signing import BadSignature, verify_signature
 
-MOST_AT_ONCE: Final = 200  # events of one transaction, which locks the rows of their users
 LONGEST_TEXT: Final = 256  # characters of each text that the audit log keeps
 _NEWEST: Final = 1_000  # sign-ins of one token that are searched
 LEARNT_SHIFT = 4  # steps by which a device follows a drifting token between two contacts (spec, "Shift")
@@ -45,8 +45,8 @@ def take_events(instance: Instance, device: Device, events: Sequence[OfflineEven
 
     Raises BadInput if there are too many or if one is not signed by this device. Then no event is saved.
     """
-    if len(events) > MOST_AT_ONCE:
-        raise BadInput(f"more than {MOST_AT_ONCE} events at once", "upload them in parts")
+    if len(events) > MOST_EVENTS:  # one transaction locks the rows of all their users
+        raise BadInput(f"more than {MOST_EVENTS} events at once", "upload them in parts")
     for event in events:
         _verify(device, event)
     with instance.database.write() as connection:

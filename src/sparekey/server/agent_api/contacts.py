@@ -1,6 +1,7 @@
 """Requests of a device at a contact: upload events, sync, fetch units, acknowledge them."""
 
 import secrets
+from typing import Final
 
 import structlog
 from starlette.requests import Request
@@ -12,20 +13,21 @@ from sparekey.app.offline.events import take_events
 from sparekey.app.offline.sealing import seal_for_device
 from sparekey.app.offline.sync import acknowledge
 from sparekey.app.ports import KeyPurpose
-from sparekey.core.errors import BadInput
+from sparekey.server.agent_api.device_limits import Lane, Rate, Share, finished, too_many
 from sparekey.server.agent_api.enrolment import unhex
-from sparekey.server.agent_api.signed_requests import HEADERS, SignedRequest, read_signed
+from sparekey.server.agent_api.signed_requests import HEADERS, Expected, SignedRequest, signed_request
 from sparekey.server.json_replies import answer
 from sparekey.server.openapi import Handler, Messages, described_route
 from sparekey.server.service import Service
+from sparekey.server.work import Busy
 from sparekey.wire import agent_api as api
-from sparekey.wire.messages import decode
 
-_LARGEST = 65_536
-_LARGEST_EVENTS = 1 << 20
-_LARGEST_SYNC = 8 << 20  # bytes: 50 users, 10 tokens each, 60 days of each token
-_MOST_HASHES = 1_000
-_ERRORS = (400, 401, 403, 409, 413, 503)
+_SYNC: Final = Expected(api.SyncRequest, 8 << 20, Share(Lane.SHORT, Rate.CONTACTS, cost=2))
+_EVENTS: Final = Expected(api.EventsRequest, 1 << 20, Share(Lane.SHORT, Rate.CONTACTS))
+_UNIT: Final = Expected(api.UnitRequest, 4_096, Share(Lane.UNITS, Rate.CONTACTS))
+_ACKNOWLEDGEMENTS: Final = Expected(api.AcknowledgementRequest, 131_072, Share(Lane.SHORT, Rate.CONTACTS))
+_ERRORS = (400, 401, 403, 409, 413, 429, 503)
+_SEALING_PAUSE: Final = 15  # seconds until a device that was turned away may ask again
 
 _log = structlog.get_logger()
 
@@ -43,10 +45,11 @@ def _described(path: str, handler: Handler, request: type[object], reply: type[o
 def _events(service: Service) -> Route:
     async def events(request: Request) -> Response:
         """Store the events that happened on the device while it was offline."""
-        signed = await read_signed(service, request, _LARGEST_EVENTS)
-        asked = decode(api.EventsRequest, signed.body)
-        last = await service.contacts.run(take_events, service.instance, signed.device, asked.events, now=signed.now)
-        return answer(api.EventsReply(last_number=last, server_time=signed.now))
+        async with signed_request(service, request, _EVENTS) as signed:
+            taken = service.contacts.run(
+                take_events, service.instance, signed.device, signed.message.events, now=signed.now
+            )
+            return answer(api.EventsReply(last_number=await finished(taken), server_time=signed.now))
 
     return _described(api.EVENTS, events, api.EventsRequest, api.EventsReply)
 
@@ -54,14 +57,15 @@ def _events(service: Service) -> Route:
 def _sync(service: Service) -> Route:
     async def sync(request: Request) -> Response:
         """Tell the device which units to keep, to erase and to fetch."""
-        signed = await read_signed(service, request, _LARGEST_SYNC)
-        return answer(await _synced(service, signed, decode(api.SyncRequest, signed.body)))
+        async with signed_request(service, request, _SYNC) as signed:
+            return answer(await _synced(service, signed))
 
     return _described(api.SYNC, sync, api.SyncRequest, api.SyncReply)
 
 
-async def _synced(service: Service, signed: SignedRequest, asked: api.SyncRequest) -> api.SyncReply:
-    contact = await service.contacts.run(take_contact, service.instance, signed.device, asked, now=signed.now)
+async def _synced(service: Service, signed: SignedRequest[api.SyncRequest]) -> api.SyncReply:
+    settled = service.contacts.run(take_contact, service.instance, signed.device, signed.message, now=signed.now)
+    contact = await finished(settled)
     if contact.witness in (Witness.ROLLED_BACK, Witness.FOREIGN):
         _log.error("a device's audit checkpoint", verdict=contact.witness.value, device=signed.device.id)
     tenth = service.sync_interval // 10
@@ -80,10 +84,12 @@ async def _synced(service: Service, signed: SignedRequest, asked: api.SyncReques
 def _units(service: Service) -> Route:
     async def units(request: Request) -> Response:
         """Seal one unit and return its bytes, to this device and nowhere else."""
-        signed = await read_signed(service, request, _LARGEST)
-        asked = decode(api.UnitRequest, signed.body)
-        unit = await service.units.run(seal_for_device, service.instance, signed.device, asked, now=signed.now)
-        return Response(unit, media_type=api.UNIT_MEDIA_TYPE)
+        async with signed_request(service, request, _UNIT) as signed:
+            sealed = service.units.run(seal_for_device, service.instance, signed.device, signed.message, now=signed.now)
+            try:
+                return Response(await finished(sealed), media_type=api.UNIT_MEDIA_TYPE)
+            except Busy:
+                raise too_many("many devices are waiting for units", _SEALING_PAUSE) from None
 
     return _described(api.UNITS, units, api.UnitRequest, api.UNIT_MEDIA_TYPE)
 
@@ -91,17 +97,14 @@ def _units(service: Service) -> Route:
 def _acknowledgements(service: Service) -> Route:
     async def acknowledgements(request: Request) -> Response:
         """Acknowledge the units that are now on the disk of the device."""
-        signed = await read_signed(service, request, _LARGEST_EVENTS)
-        asked = decode(api.AcknowledgementRequest, signed.body)
-        if len(asked.unit_hashes) > _MOST_HASHES:
-            raise BadInput(f"more than {_MOST_HASHES} units at once", "acknowledge them in parts")
-        hashes = [unhex(unit_hash, "unit_hashes") for unit_hash in asked.unit_hashes]
-        count = await service.contacts.run(_acknowledge, service, signed, hashes)
-        return answer(api.AcknowledgementReply(acknowledged=count, server_time=signed.now))
+        async with signed_request(service, request, _ACKNOWLEDGEMENTS) as signed:
+            hashes = [unhex(unit_hash, "unit_hashes") for unit_hash in signed.message.unit_hashes]
+            count = await finished(service.contacts.run(_acknowledge, service, signed, hashes))
+            return answer(api.AcknowledgementReply(acknowledged=count, server_time=signed.now))
 
     return _described(api.ACKNOWLEDGEMENTS, acknowledgements, api.AcknowledgementRequest, api.AcknowledgementReply)
 
 
-def _acknowledge(service: Service, signed: SignedRequest, hashes: list[bytes]) -> int:
+def _acknowledge(service: Service, signed: SignedRequest[api.AcknowledgementRequest], hashes: list[bytes]) -> int:
     with service.instance.database.write() as connection:
         return acknowledge(connection, signed.device, hashes, signed.now)

@@ -1,6 +1,7 @@
 """Online sign-ins on a device."""
 
 from dataclasses import replace
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,23 +11,23 @@ from sparekey.app.offline.device_sign_in import DeviceSignIn, sign_in_on_device
 from sparekey.app.sign_in.verification import SignInInterface, SignInResult
 from sparekey.core.sign_in.outcome import Asked, Denied, Granted
 from sparekey.secret import Secret
+from sparekey.server.agent_api.device_limits import Lane, Rate, Share, finished
 from sparekey.server.agent_api.enrolment import unhex
-from sparekey.server.agent_api.signed_requests import HEADERS, SignedRequest, read_signed
+from sparekey.server.agent_api.signed_requests import HEADERS, Expected, signed_request
 from sparekey.server.floor import Floor
 from sparekey.server.json_replies import answer
 from sparekey.server.openapi import Messages, described_route
 from sparekey.server.service import Service
 from sparekey.server.sign_in_floor import run_sign_in
 from sparekey.wire import agent_api as api
-from sparekey.wire.messages import decode
 
-_LARGEST = 16_384
+_EXPECTED: Final = Expected(api.SignInRequest, 16_384, Share(Lane.SHORT, Rate.SIGN_INS))
 
 
 def routes(service: Service) -> list[Route]:
     """Return the route for POST of sign-ins."""
     messages = Messages(
-        request=api.SignInRequest, reply=api.SignInReply, errors=(400, 401, 403, 413, 503), headers=HEADERS
+        request=api.SignInRequest, reply=api.SignInReply, errors=(400, 401, 403, 413, 429, 503), headers=HEADERS
     )
 
     async def sign_in(request: Request) -> Response:
@@ -36,22 +37,24 @@ def routes(service: Service) -> list[Route]:
         answer to a challenge is another sign-in with its `reply_to`.
         """
         arrived = Floor.arrival()
-        signed = await read_signed(service, request, _LARGEST)
-        asked = decode(api.SignInRequest, signed.body)
-        typed, check = Secret(asked.passcode), unhex(asked.check, "check")
-        reply_to = Secret(asked.reply_to) if asked.reply_to else None
+        async with signed_request(service, request, _EXPECTED) as signed:
+            asked = signed.message
+            typed, check = Secret(asked.passcode), unhex(asked.check, "check")
+            reply_to = Secret(asked.reply_to) if asked.reply_to else None
 
-        def verify() -> DeviceSignIn:
-            return sign_in_on_device(service.instance, signed.device, asked.login, typed, check, signed.now, reply_to)
+            def verify() -> DeviceSignIn:
+                return sign_in_on_device(
+                    service.instance, signed.device, asked.login, typed, check, signed.now, reply_to
+                )
 
-        interface = SignInInterface(f"device:{signed.device.id}", signed.device.id)
-        result = await run_sign_in(service, arrived, interface, signed.now, typed, verify)
-        return answer(_reply(result, signed))
+            interface = SignInInterface(f"device:{signed.device.id}", signed.device.id)
+            result = await finished(run_sign_in(service, arrived, interface, signed.now, typed, verify))
+            return answer(_reply(result, signed.now))
 
     return [described_route("POST", api.SIGN_INS, sign_in, "agent: sign-in", messages)]
 
 
-def _reply(result: SignInResult, signed: SignedRequest) -> api.SignInReply:
+def _reply(result: SignInResult, now: int) -> api.SignInReply:
     outcome = result.outcome
     if isinstance(outcome, Asked):
         name = result.reply_to.reveal() if result.reply_to else ""
@@ -64,7 +67,7 @@ def _reply(result: SignInResult, signed: SignedRequest) -> api.SignInReply:
             step=0,
             check="",
             offline_key="",
-            server_time=signed.now,
+            server_time=now,
         )
         return replace(reply, ask=outcome.ask, text=outcome.text, reply_to=name)
     if not isinstance(result, DeviceSignIn) or not isinstance(outcome, Granted):
@@ -78,7 +81,7 @@ def _reply(result: SignInResult, signed: SignedRequest) -> api.SignInReply:
             step=0,
             check="",
             offline_key="",
-            server_time=signed.now,
+            server_time=now,
         )
     key = result.key
     return api.SignInReply(
@@ -90,5 +93,5 @@ def _reply(result: SignInResult, signed: SignedRequest) -> api.SignInReply:
         step=outcome.step or 0,
         check=key.check.hex(),
         offline_key=key.offline_key.reveal().hex() if key.offline_key else "",
-        server_time=signed.now,
+        server_time=now,
     )

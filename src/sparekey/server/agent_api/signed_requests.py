@@ -1,50 +1,134 @@
-"""Authentication at the agent API: the device's signature over the whole request, checked before parsing.
+"""Authentication at the agent API: the device's signature over the head of a request, verified before its body is read.
 
 Rules:
-- The body of an unknown device is not read.
+- No byte of a body is read before the signature is verified. The head has the length and the hash of the body.
 - Only a client with the device's key learns that the device is revoked, or that its clock is off.
+- Each device has its share of this process (`device_limits`).
 - Check the device again after reading the body: it may have been revoked during a slow upload.
+- Long bodies are hashed and parsed in a thread, never on the event loop.
 """
 
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from starlette.requests import Request
 
 from sparekey.app.devices.devices import find_device, tell_revoked
+from sparekey.app.instance import Instance
+from sparekey.server.agent_api.device_limits import Share
 from sparekey.server.bodies import read_body
 from sparekey.server.errors import RequestRejected
 from sparekey.server.service import Service
 from sparekey.storage.devices.devices import Device
 from sparekey.wire import signing
-from sparekey.wire.signing import BadSignature
+from sparekey.wire.messages import decode
+from sparekey.wire.signing import BadSignature, BodyHead
 
-HEADERS: Final = (signing.DEVICE_HEADER, signing.TIME_HEADER, signing.SIGNATURE_HEADER)
+M = TypeVar("M")
+
+HEADERS: Final = (signing.DEVICE_HEADER, signing.TIME_HEADER, signing.BODY_HEADER, signing.SIGNATURE_HEADER)
 _DEVICE: Final = re.compile(r"[0-9a-f]{32}")
 _TIME: Final = re.compile(r"[0-9]{1,12}")
+_SHORT: Final = 16_384  # bytes: parsing them takes less time than giving them to a thread
 
 
 @dataclass(frozen=True)
-class SignedRequest:
-    """The device, the body that it sent, and the time after the body was read."""
+class Expected(Generic[M]):
+    """The message that a route expects, at most `most` bytes of it, and the share of the device that it takes."""
+
+    message: type[M]
+    most: int
+    share: Share
+
+
+@dataclass(frozen=True)
+class SignedRequest(Generic[M]):
+    """The device, the message that it sent, and the time after the body was read."""
 
     device: Device
-    body: bytes
+    message: M
     now: int
 
 
-async def read_signed(service: Service, request: Request, most: int) -> SignedRequest:
-    """Return the request. Raises RequestRejected unless a device that is enrolled now has signed exactly this one."""
-    device_id, at, signature = (request.headers.get(name, "") for name in HEADERS)
+@dataclass(frozen=True)
+class _Head:
+    """The signed head of a request."""
+
+    method: str
+    path: str
+    device_id: str
+    at: int
+    body: BodyHead
+    signature: bytes
+
+
+@asynccontextmanager
+async def signed_request(service: Service, request: Request, expected: Expected[M]) -> AsyncIterator[SignedRequest[M]]:
+    """Yield the request. Raises RequestRejected unless a device that is enrolled now has signed exactly this one, and
+    BadMessage if it is not the expected message.
+
+    The device can have no other request of this lane in work until the context ends.
+    """
+    head = _read_head(request)
     begun = service.now()
-    device = await _get_device(service, device_id)
-    body = await read_body(request, most)
-    now = service.now()
-    if now != begun:
-        device = await _get_device(service, device_id)
-    _verify(device, request, at, signature, body)
-    if abs(now - int(at)) > signing.TOLERANCE:
+    device = await service.contacts.run(_verified_device, service.instance, head)
+    await _verify_current(service, device, head, begun)
+    if head.body.length > expected.most:
+        raise RequestRejected(413, "too-large", f"the body has more than {expected.most} bytes", "send less at once")
+    async with service.devices.one(device.id, expected.share, head.body.length):
+        body = await read_body(request, head.body.length)
+        message = await _opened(service, head, body, expected.message)
+        now = service.now()
+        if now != begun:
+            device = await service.contacts.run(_get_device, service.instance, head.device_id)
+            await _verify_current(service, device, head, now)
+        yield SignedRequest(device, message, now)
+
+
+def _read_head(request: Request) -> _Head:
+    device_id, at, body, signature = (request.headers.get(name, "") for name in HEADERS)
+    if not _DEVICE.fullmatch(device_id):
+        raise _unknown_device()
+    if not body and signature:
+        raise RequestRejected(
+            400,
+            "old-agent",
+            f"the agent does not sign length and hash of the body ({signing.BODY_HEADER}), as this server requires",
+            "upgrade the agent on this device (package sparekey-agent) to the release of the server",
+        )
+    try:
+        head = BodyHead.from_header(body)
+        announced = request.headers.get("content-length", str(head.length))
+        if not _TIME.fullmatch(at) or announced != str(head.length):
+            raise _bad_signature()
+        return _Head(request.method, request.url.path, device_id, int(at), head, signing.from_header(signature))
+    except BadSignature as error:
+        raise _bad_signature() from error
+
+
+def _verified_device(instance: Instance, head: _Head) -> Device:
+    device = _get_device(instance, head.device_id)
+    message = signing.request_bytes(head.method, head.path, device.id, head.at, head.body)
+    try:
+        signing.verify_signature(device.public_key, head.signature, message)
+    except BadSignature as error:
+        raise _bad_signature() from error
+    return device
+
+
+def _get_device(instance: Instance, device_id: str) -> Device:
+    device = find_device(instance, device_id)
+    if device is None:
+        raise _unknown_device()
+    return device
+
+
+async def _verify_current(service: Service, device: Device, head: _Head, now: int) -> None:
+    """Raise RequestRejected for a revoked device, or a time too far from the server's."""
+    if abs(now - head.at) > signing.TOLERANCE:
         raise RequestRejected(
             401,
             "stale-time",
@@ -60,24 +144,25 @@ async def read_signed(service: Service, request: Request, most: int) -> SignedRe
             "this device was revoked",
             "to use it again: `sparekey-agent clear --all`, then enrol it with a new code",
         )
-    return SignedRequest(device, body, now)
 
 
-async def _get_device(service: Service, device_id: str) -> Device:
-    device = None
-    if _DEVICE.fullmatch(device_id):
-        device = await service.contacts.run(find_device, service.instance, device_id)
-    if device is None:
-        raise RequestRejected(401, "unknown-device", "this device is not enrolled here", "enrol it with a new code")
-    return device
+async def _opened(service: Service, head: _Head, body: bytes, kind: type[M]) -> M:
+    if len(body) <= _SHORT:
+        return _open(head, body, kind)
+    return await service.contacts.run(_open, head, body, kind)
 
 
-def _verify(device: Device, request: Request, at: str, signature: str, body: bytes) -> None:
-    refusal = RequestRejected(401, "bad-signature", "the request is not signed by this device", "enrol it again")
-    if not _TIME.fullmatch(at):
-        raise refusal
-    message = signing.request_bytes(request.method, request.url.path, device.id, int(at), body)
+def _open(head: _Head, body: bytes, kind: type[M]) -> M:
     try:
-        signing.verify_signature(device.public_key, signing.from_header(signature), message)
+        head.body.verify(body)
     except BadSignature as error:
-        raise refusal from error
+        raise _bad_signature() from error
+    return decode(kind, body)
+
+
+def _unknown_device() -> RequestRejected:
+    return RequestRejected(401, "unknown-device", "this device is not enrolled here", "enrol it with a new code")
+
+
+def _bad_signature() -> RequestRejected:
+    return RequestRejected(401, "bad-signature", "the request is not signed by this device", "enrol it again")
