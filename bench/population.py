@@ -23,6 +23,7 @@ from sparekey.secret import Secret
 from sparekey.storage import tables
 from sparekey.storage.people import domains
 from sparekey.storage.people.search_words import as_text
+from sparekey.storage.sealed_rows import with_seal
 
 DOMAINS: Final = 100
 REGION: Final = "Region"  # above this many of them
@@ -348,6 +349,7 @@ def _insert_all(instance: Instance, table: Table, rows: Iterator[Row]) -> None:
     """In transactions of moderate size; PostgreSQL by COPY."""
     while chunk := list(itertools.islice(rows, _CHUNK)):
         with instance.database.write() as connection:
+            chunk = [with_seal(connection, table, row) for row in chunk]
             driver = connection.connection.driver_connection
             if not isinstance(driver, psycopg.Connection):
                 connection.execute(insert(table), chunk)

@@ -32,6 +32,7 @@ from sparekey.core.sign_in.pins import MEMORY_KIB, PASSES, PinVerifier, new_veri
 from sparekey.core.tokens import Totp
 from sparekey.secret import Secret
 from sparekey.server.settings import read_settings
+from sparekey.storage.sealed_rows import with_seal
 from sparekey.storage.tables import account, token
 from sparekey.wiring.server import NewServer, create_server, open_instance
 from tools.postgresql import PROGRAMS as POSTGRESQL
@@ -145,8 +146,8 @@ def _add_users(instance: Instance, count: int, pin: str) -> list[Person]:
                 }
             )
             made.append(Person(account_id, pin, totp))
-        connection.execute(insert(account), accounts)
-        connection.execute(insert(token), tokens)
+        connection.execute(insert(account), [with_seal(connection, account, row) for row in accounts])
+        connection.execute(insert(token), [with_seal(connection, token, row) for row in tokens])
     return made
 
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from sqlalchemy import update
 
 from sparekey.app.devices import devices as app_devices
 from sparekey.app.devices.devices import EnrolmentRequest
@@ -27,6 +26,7 @@ from sparekey.app.offline.sealing import seal_for_device
 from sparekey.app.offline.sync import acknowledge, sync_users
 from sparekey.app.people.users import add_user
 from sparekey.app.policies import policies
+from sparekey.app.row_seals import protect
 from sparekey.app.server.initialise import initialise
 from sparekey.app.sign_in.pin_changes import store_pin
 from sparekey.app.sign_in.verification import SignInInterface, sign_in
@@ -47,6 +47,7 @@ from sparekey.storage import tables
 from sparekey.storage.audit_log import events as audit_events
 from sparekey.storage.devices import devices, receipts
 from sparekey.storage.people.accounts import Account
+from sparekey.storage.sealed_rows import update_rows
 from sparekey.storage.tokens import tokens
 from sparekey.storage.tokens.tokens import Token
 from sparekey.storage.unit_of_work import Database
@@ -91,6 +92,12 @@ def an_instance(
     if policy:
         edit_policy(instance, policy, now=now)
     return instance
+
+
+def elsewhere(instance: Instance, database: Database, name: str = "one") -> Instance:
+    """The same server over another connection to its database, or over a copy of it."""
+    protect(database, instance.vault, lambda: NOW)
+    return replace(instance, name=name, database=database)
 
 
 def edit_policy(
@@ -228,16 +235,13 @@ def set_end(instance: Instance, user: User, *, token: int | None = None, account
         if token is not None:
             tokens.update_token(connection, user.token_id, expires_at=token)
         if account is not None:
-            connection.execute(
-                update(tables.account).where(tables.account.c.id == user.account_id).values(expires_at=account)
-            )
+            update_rows(connection, tables.account, [tables.account.c.id == user.account_id], {"expires_at": account})
 
 
 def set_mail(instance: Instance, user: User, address: str) -> None:
     """Set the address of the user's notices; empty: none."""
     with instance.database.write() as connection:
-        values = {"mail": address}
-        connection.execute(update(tables.account).where(tables.account.c.id == user.account_id).values(values))
+        update_rows(connection, tables.account, [tables.account.c.id == user.account_id], {"mail": address})
 
 
 def logged_events(instance: Instance, *actions: Action, limit: int = 1000) -> list[AuditRow]:

@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 
-from sqlalchemy import update
-
 from sparekey.app.instance import Instance
 from sparekey.app.sign_in.challenge_answers import answer_challenge
 from sparekey.app.sign_in.verification import SignInInterface, SignInResult, sign_in
@@ -12,6 +10,7 @@ from sparekey.core.reasons import ChallengeKind
 from sparekey.core.sign_in.outcome import Asked
 from sparekey.secret import Secret
 from sparekey.storage import tables
+from sparekey.storage.sealed_rows import update_rows
 from tests.builders import NOW, REST, User, edit_policy
 
 NEW_PIN = "9876wxyz"
@@ -48,11 +47,8 @@ def asked(verdict: SignInResult, ask: ChallengeKind | None = None) -> Asked:
 def make_suspicious(instance: Instance, user: User, failures: int = 3, now: int = NOW) -> None:
     """Count this many failures, so that the next tokencode is required."""
     with instance.database.write() as connection:
-        connection.execute(
-            update(tables.account)
-            .where(tables.account.c.id == user.account_id)
-            .values(failures=failures, first_failure_at=now)
-        )
+        values = {"failures": failures, "first_failure_at": now}
+        update_rows(connection, tables.account, [tables.account.c.id == user.account_id], values)
 
 
 def edit_token_policy(instance: Instance, fields: Mapping[str, str]) -> None:

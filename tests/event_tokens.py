@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import update
-
 from sparekey.app.instance import Instance
 from sparekey.app.snapshots import token_owner
 from sparekey.core.tokens import Hotp
 from sparekey.secret import Secret
 from sparekey.storage import tables
+from sparekey.storage.sealed_rows import update_rows
 from sparekey.storage.tokens import tokens
 from tests.builders import PIN, User, a_user
 
@@ -37,5 +36,5 @@ def pressing(server: Instance, user: User) -> Presser:
         owner = token_owner(user.account_id, user.token_id)
         seed = server.vault.open("token.seed_sealed", user.token_id, owner, row.seed_sealed)
         fresh = {"type": "hotp", "interval": 0, "last_step": Hotp.unused, "replay_step": Hotp.unused}
-        connection.execute(update(tables.token).where(tables.token.c.id == user.token_id).values(**fresh))
+        update_rows(connection, tables.token, [tables.token.c.id == user.token_id], fresh)
     return Presser(user, Hotp(seed))

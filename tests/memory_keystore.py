@@ -36,6 +36,19 @@ class MemoryKeystore:
         return self._signers[purpose].public_key().public_bytes_raw()
 
 
+class MemorySealMark:
+    """A `SealMark` in a variable."""
+
+    def __init__(self, revision: str | None = None) -> None:
+        self._revision = revision
+
+    def sealed_at(self) -> str | None:
+        return self._revision
+
+    def keep(self, revision: str) -> None:
+        self._revision = revision
+
+
 class MemoryCheckpoints:
     """A `CheckpointStore` in a variable."""
 

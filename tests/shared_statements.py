@@ -11,9 +11,13 @@ from typing import Any, Final
 
 from sqlalchemy import Dialect
 
+from sparekey.core.row_seals import RowSeals
+from sparekey.secret import Secret
 from sparekey.storage.engine import open_engine
 from sparekey.storage.unit_of_work import Database
 
+# For tests of parts that need no server; a server opens seals under its own keys.
+_SEALS: Final = RowSeals({1: Secret(bytes(32))}, Secret(bytes(32)))
 _BY_KIND: Final[dict[str, tuple[Dialect, dict[Any, Any]]]] = {}
 
 
@@ -22,7 +26,9 @@ def open_database(url: str) -> Database:
     engine = open_engine(url)
     engine.dialect, statements = _BY_KIND.setdefault(engine.dialect.name, (engine.dialect, {}))
     engine.update_execution_options(compiled_cache=statements)
-    return Database(engine)
+    database = Database(engine)
+    database.use_seals(_SEALS, lambda _: None)
+    return database
 
 
 def open_copy(tables: Path) -> Database:

@@ -31,6 +31,7 @@ from sparekey.secret import Secret
 from sparekey.storage import tables
 from sparekey.storage.audit_log import outbox
 from sparekey.storage.rows import AnyRow
+from sparekey.storage.sealed_rows import update_rows
 from tests.builders import (
     CALLED_BACK,
     DAY,
@@ -330,7 +331,7 @@ def test_a_refused_message_delays_no_other_and_is_dropped_after_a_week(server: I
 def test_an_impossible_mail_is_dropped_at_once(server: Instance) -> None:
     queue(server, 1)
     with server.database.write() as connection:
-        connection.execute(update(tables.outbox).values(recipient="x\r\nBcc: eve@example.org"))
+        update_rows(connection, tables.outbox, [], {"recipient": "x\r\nBcc: eve@example.org"})
     world = MemoryMailWorld(is_up=True)
     assert send_all(server, world, NOW) == [SendResult.FAILED, SendResult.NOTHING_DUE]
     assert world.received == []

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select
 
 from sparekey.app.instance import Instance
 from sparekey.app.policies.policies import effective_of
@@ -20,6 +20,7 @@ from sparekey.core.sign_in.pins import MEMORY_KIB, PASSES
 from sparekey.passcode import grouped
 from sparekey.secret import Secret
 from sparekey.storage import tables
+from sparekey.storage.sealed_rows import update_rows
 from sparekey.storage.sign_in import statements as stored_sign_in
 from sparekey.storage.tables import metadata
 from sparekey.wire import messages
@@ -169,5 +170,5 @@ def test_s65_results_of_use_cases_print_no_secrets(server: Instance) -> None:
 
 
 def _overwrite(connection: Connection, token_id: str, column: str, value: object) -> None:
-    """Change a column of a token as an attacker inside the database would."""
-    connection.execute(update(tables.token).where(tables.token.c.id == token_id).values({column: value}))
+    """Change a column of a token as an attacker inside the database would who can make row seals."""
+    update_rows(connection, tables.token, [tables.token.c.id == token_id], {column: value})

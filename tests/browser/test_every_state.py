@@ -7,12 +7,12 @@ from typing import Final
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from sqlalchemy import update
 
 from sparekey.app.emergency import approvals
 from sparekey.app.people.admin_links import make_link
 from sparekey.app.people.users import add_user
 from sparekey.clock import now as clock_now
+from sparekey.storage.sealed_rows import update_rows
 from sparekey.storage.tables import admin_session
 from tests.browser.furnished import Furnished, furnish
 from tests.browser.looking import faults_of
@@ -186,12 +186,11 @@ def a_second_factor_is_asked_for(visit: Visitor, place: Furnished) -> None:
     page.get_by_label("New PIN", exact=True).fill("2468moon")
     page.get_by_label("Repeat the new PIN").fill("2468moon")
     with place.site.instance.database.write() as connection:
-        column = admin_session.c.second_factor_at
-        connection.execute(update(admin_session).values({column: column - 660}))
+        update_rows(connection, admin_session, [], lambda row: {"second_factor_at": row.second_factor_at - 660})
     page.get_by_role("button", name="Set PIN").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Confirm that it is you")
     with place.site.instance.database.write() as connection:
-        connection.execute(update(admin_session).values({column: clock_now()}))
+        update_rows(connection, admin_session, [], {"second_factor_at": clock_now()})
 
 
 def a_theft_that_was_reported(visit: Visitor, place: Furnished) -> None:

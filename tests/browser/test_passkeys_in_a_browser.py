@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import pytest
 from playwright.sync_api import CDPSession, Page
-from sqlalchemy import update
 
 from sparekey.app.sessions import passkeys
 from sparekey.clock import now as clock_now
+from sparekey.storage.sealed_rows import update_rows
 from sparekey.storage.tables import admin_session
 from tests.browser.rig import Site, Visitor
 from tests.builders import ROOT, User
@@ -59,7 +59,7 @@ def age_second_factor(site: Site, user: User) -> None:
     """Make the last second factor an hour old."""
     with site.instance.database.write() as connection:
         values = {"second_factor_at": clock_now() - 3_600}
-        connection.execute(update(admin_session).where(admin_session.c.account_id == user.account_id).values(values))
+        update_rows(connection, admin_session, [admin_session.c.account_id == user.account_id], values)
 
 
 def test_a_passkey_is_added_signs_in_and_is_a_fresh_second_factor(site: Site, visit: Visitor) -> None:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Error, expect
-from sqlalchemy import update
 
 from sparekey.app.tokens.tokens import show_token
 from sparekey.clock import now as clock_now
 from sparekey.core.tokens import Totp
 from sparekey.secret import Secret
 from sparekey.storage import tables
+from sparekey.storage.sealed_rows import update_rows
 from tests.browser.rig import Site, Visitor, visitor
 from tests.builders import PIN, ROOT, User, a_user, granted, submit
 from tests.token_stock import a_stocked_token
@@ -30,9 +30,8 @@ def admin(site: Site, request: pytest.FixtureRequest) -> User:
 
 def age_second_factors(site: Site) -> None:
     """Make the second factor of all sessions eleven minutes old."""
-    column = tables.admin_session.c.second_factor_at
     with site.instance.database.write() as connection:
-        connection.execute(update(tables.admin_session).values({column: column - 660}))
+        update_rows(connection, tables.admin_session, [], lambda row: {"second_factor_at": row.second_factor_at - 660})
 
 
 def test_a_token_is_assigned_replaced_and_unassigned(site: Site, visit: Visitor, admin: User) -> None:

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert
 
 from sparekey import clock
 from sparekey.app.instance import TOP_DOMAIN, Instance, new_id
@@ -18,6 +17,7 @@ from sparekey.core.permissions import Permission
 from sparekey.core.tokens import Totp
 from sparekey.secret import Secret
 from sparekey.storage import tables
+from sparekey.storage.sealed_rows import insert_row
 from sparekey.wiring.server import NewServer, create_server
 from tests.builders import ROOT, Device, User, a_device, account_row, logged_events
 from tests.journeys.http_lines import Line, Request, ask_all, by_client, by_device
@@ -88,8 +88,9 @@ def a_pinless_user(instance: Instance) -> User:
     sealed = instance.vault.seal("token.seed_sealed", token_id, token_owner(account_id, token_id), totp.seed.reveal())
     with instance.database.write() as connection:
         domain = get_domain(connection, ROOT, TOP_DOMAIN, Permission.DOMAIN_VIEW).id
-        connection.execute(
-            insert(tables.account),
+        insert_row(
+            connection,
+            tables.account,
             {
                 "id": account_id,
                 "login": account_id,
@@ -100,8 +101,9 @@ def a_pinless_user(instance: Instance) -> User:
                 "created_at": 0,
             },
         )
-        connection.execute(
-            insert(tables.token),
+        insert_row(
+            connection,
+            tables.token,
             {
                 "id": token_id,
                 "serial": token_id,

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import select, text
 
 from sparekey.app.offline import keys as offline_keys
 from sparekey.app.snapshots import token_state
 from sparekey.storage import tables
 from sparekey.storage.devices import devices as stored_devices
+from sparekey.storage.sealed_rows import update_rows
 from sparekey.storage.sign_in.statements import find_sign_in_account
 from sparekey.wire.enrolment import read_enrolment_code
 from tests.journeys.canaries import files_below, found_in, found_in_files
@@ -76,7 +77,7 @@ def with_everything_secret(run: Run) -> None:
     """A whole run in which nothing fails; each secret is noted as it comes up."""
     site, stage = run.site, run.site.stage
     with site.instance.database.write() as connection:  # her notices wait in the database, which is searched
-        connection.execute(update(tables.account).values(mail="alice@example.org"))
+        update_rows(connection, tables.account, [], {"mail": "alice@example.org"})
     run.keep("seed", site.alice.totp.seed.reveal())
     run.keep("PIN", PIN)
     run.keep("new PIN", NEW_PIN)
@@ -217,7 +218,7 @@ def stored_seed(site: Site) -> bytes:
 
 def store_seed(site: Site, sealed: bytes) -> None:
     with site.instance.database.write() as connection:
-        connection.execute(update(tables.token).values(seed_sealed=sealed))
+        update_rows(connection, tables.token, [], {"seed_sealed": sealed})
 
 
 def found_in_answers(run: Run) -> dict[str, set[str]]:

@@ -26,6 +26,7 @@ from tests.builders import (
     a_user,
     account_row,
     an_instance,
+    elsewhere,
     granted,
     submit,
     token_row,
@@ -41,7 +42,7 @@ Submit = Callable[[int], Outcome]
 def instances(database: Database, database_url: str) -> Iterator[tuple[Instance, Instance]]:
     """Yield two instances on one database, each with its own connections."""
     first = an_instance(database)
-    second = replace(first, name="two", database=open_database(database_url))
+    second = elsewhere(first, open_database(database_url), "two")
     yield first, second
     second.database.close()
 

@@ -12,7 +12,7 @@ from sparekey.app.sign_in.verification import SignInResult
 from sparekey.core.reasons import ChallengeKind, Reason
 from sparekey.core.sign_in.outcome import Denied, Granted, Outcome
 from sparekey.storage.unit_of_work import Database
-from tests.builders import NOW, User, a_user, account_row, an_instance, denied, granted, submit, token_row
+from tests.builders import NOW, User, a_user, account_row, an_instance, denied, elsewhere, granted, submit, token_row
 from tests.challenges import NEW_PIN, asked, begin, make_suspicious, reply
 from tests.shared_statements import open_database
 from tools.counts import Count
@@ -24,7 +24,7 @@ ANSWERS = 64
 def instances(database: Database, database_url: str) -> Iterator[tuple[Instance, Instance]]:
     """Yield two instances on one database, each with its own connections."""
     first = an_instance(database)
-    second = replace(first, name="two", database=open_database(database_url))
+    second = elsewhere(first, open_database(database_url), "two")
     yield first, second
     second.database.close()
 

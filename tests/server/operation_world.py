@@ -7,7 +7,7 @@ operation only if the names below do not fit.
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -48,6 +48,7 @@ from tests.builders import (
     a_user,
     an_instance,
     denied,
+    elsewhere,
     granted,
     submit,
 )
@@ -121,7 +122,7 @@ def a_world(original: Original) -> Iterator[World]:
     raw.driver_connection.deserialize(original.content)  # type: ignore[union-attr] # of sqlite3
     raw.close()
     try:
-        with interfaces_of(replace(original.instance, database=database)) as interfaces:
+        with interfaces_of(elsewhere(original.instance, database)) as interfaces:
             yield World(interfaces, original.alice, original.spare, original.device_id)
     finally:
         database.close()

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import Connection, text, update
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
 from sparekey.app.instance import Instance
@@ -15,6 +15,7 @@ from sparekey.core.audit_log.actions import Action
 from sparekey.secret import Secret
 from sparekey.server.application import create_application
 from sparekey.storage import tables
+from sparekey.storage.sealed_rows import update_rows
 from sparekey.storage.unit_of_work import Database
 from tests.builders import NOW, PIN, Device, User, a_device, a_user, logged_events, token_row
 from tests.server.asgi import Reply
@@ -122,7 +123,7 @@ def test_s09_a_failing_hash_grants_nothing(interfaces: Interfaces) -> None:
     alice, device = a_user(interfaces.instance, pin=PIN), a_device(interfaces.instance)
     make_administrator(interfaces.instance, alice.login)
     with interfaces.instance.database.write() as connection:
-        connection.execute(update(tables.token).values(pin_passes=0))
+        update_rows(connection, tables.token, [], {"pin_passes": 0})
     for reply in each_interface(interfaces, device, alice, alice.typed(NOW).reveal()):
         assert (reply.status, reply.json["result"]) == (200, "denied")
 

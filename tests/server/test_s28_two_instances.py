@@ -1,7 +1,6 @@
 """S28 at the interfaces: reported at one instance, a stolen device is refused by another at its next request."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from sparekey.app.devices.stolen import report_stolen
 from sparekey.storage.unit_of_work import Database
 from sparekey.wire import agent_api as api
-from tests.builders import NOW, PIN, ROOT, a_device, a_user, an_instance
+from tests.builders import NOW, PIN, ROOT, a_device, a_user, an_instance, elsewhere
 from tests.server.interfaces import Interfaces, interfaces_of, is_granted, run
 from tests.shared_statements import open_database
 
@@ -21,7 +20,7 @@ def instances(database: Database, database_url: str) -> Iterator[tuple[Interface
     other = open_database(database_url)
     with (
         interfaces_of(first) as here,
-        interfaces_of(replace(first, name="two", database=other), client="web-two") as there,
+        interfaces_of(elsewhere(first, other, "two"), client="web-two") as there,
     ):
         yield here, there
     other.close()

@@ -2,14 +2,13 @@
 
 from typing import Final
 
-from sqlalchemy import update
-
 from sparekey.app.emergency.online import Terms, give_fixed
 from sparekey.app.instance import Instance
 from sparekey.app.people.users import add_user, set_enabled
 from sparekey.app.tokens.tokens import NewToken
 from sparekey.core.policy.kinds import PolicyKind
 from sparekey.storage import tables
+from sparekey.storage.sealed_rows import update_rows
 from tests.builders import CALLED_BACK, NOW, ROOT, User, a_token, a_user, edit_policy
 from tests.server.interfaces import Interfaces, make_administrator
 
@@ -58,12 +57,11 @@ def users_of_all_kinds(interfaces: Interfaces, domain: str) -> dict[str, str]:
 def set_locked(instance: Instance, user: User) -> None:
     """Lock the user as five failures do."""
     with instance.database.write() as connection:
-        connection.execute(
-            update(tables.account).where(tables.account.c.id == user.account_id).values(locked_at=NOW, failures=5)
-        )
+        values = {"locked_at": NOW, "failures": 5}
+        update_rows(connection, tables.account, [tables.account.c.id == user.account_id], values)
 
 
 def unlock_all_but_the_locked(instance: Instance) -> None:
     """Clear the failures of all unlocked users, so that the guesses of a test lock none of them."""
     with instance.database.write() as connection:
-        connection.execute(update(tables.account).where(tables.account.c.locked_at.is_(None)).values(failures=0))
+        update_rows(connection, tables.account, [tables.account.c.locked_at.is_(None)], {"failures": 0})

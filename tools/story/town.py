@@ -48,6 +48,7 @@ from sparekey.storage import tables
 from sparekey.storage.names import actors_named
 from sparekey.storage.people import accounts
 from sparekey.storage.people.accounts import Account
+from sparekey.storage.sealed_rows import with_seal
 from sparekey.storage.tokens import tokens
 from sparekey.storage.tokens.tokens import AssignedToken
 from sparekey.unit_kind import UnitKind
@@ -595,4 +596,4 @@ def _asking(everybody: Sequence[Person]) -> Callable[[Instance, int], None]:
 
 def _insert(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
     if rows:
-        connection.execute(insert(table), rows)
+        connection.execute(insert(table), [with_seal(connection, table, row) for row in rows])

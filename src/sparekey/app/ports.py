@@ -65,6 +65,18 @@ class CheckpointStore(Protocol):
         ...
 
 
+class SealMark(Protocol):
+    """Remembers beside the keys, outside the database, that its rows are sealed (`app.row_seals`)."""
+
+    def sealed_at(self) -> str | None:
+        """Return the revision whose columns are sealed; None: the rows were never sealed. Raises KeystoreError."""
+        ...
+
+    def keep(self, revision: str) -> None:
+        """Replace the mark. It is durable when this returns. Raises KeystoreError."""
+        ...
+
+
 @dataclass(frozen=True)
 class Message:
     """One mail to one person."""

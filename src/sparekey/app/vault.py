@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Connection
 
 from sparekey.app.ports import Keystore
+from sparekey.core.row_seals import RowSeals
 from sparekey.secret import Secret
 from sparekey.storage import data_keys as stored
 
@@ -25,6 +26,7 @@ _NONCE_BYTES: Final = 12
 _TAG_BYTES: Final = 16
 _KEY_BYTES: Final = 32
 _LABEL: Final = b"sparekey/1/vault"
+_DERIVED_LABEL: Final = b"sparekey/1/derived"
 
 
 class VaultError(RuntimeError):
@@ -85,6 +87,19 @@ class Vault:
             return Secret(cipher.decrypt(ciphertext[_VERSION_BYTES:nonce_end], ciphertext[nonce_end:], binding))
         except InvalidTag:
             raise VaultError from None
+
+    def row_seals(self) -> RowSeals:
+        """Return the seals of the database's rows, under keys of their own derived from the data keys.
+
+        Ids are derived from the oldest data key, so that a new data key changes no id.
+        """
+        seals = {version: self._derived(version, b"row-seal") for version in self._keys}
+        return RowSeals(seals, self._derived(min(self._keys), b"id"))
+
+    def _derived(self, version: int, purpose: bytes) -> Secret[bytes]:
+        # HKDF-Expand, as in `_row_key`; safe because no binding of a ciphertext begins with this label
+        text = _DERIVED_LABEL + version.to_bytes(_VERSION_BYTES, "big") + purpose
+        return Secret(hmac.digest(self._keys[version].reveal(), text + b"\x01", "sha256"))
 
     def _row_key(self, version: int, binding: bytes) -> bytes:
         # HMAC of a uniform key is a pseudo-random function: HKDF-Expand (RFC 5869) of one block

@@ -11,12 +11,17 @@ AnyColumn: TypeAlias = ColumnElement[Any]  # Any: a column of any type
 T = TypeVar("T")
 
 
+def by_name(row: AnyRow) -> dict[str, Any]:  # Any: as in AnyRow
+    """Return the values of a row by the names of its columns."""
+    return dict(row._mapping)  # noqa: SLF001 -- SQLAlchemy documents it as public
+
+
 def one_as(kind: type[T], result: AnyResult) -> T | None:
     """Return the only row as this kind, whose fields are the columns; None if there is no row."""
     row = result.one_or_none()
-    return None if row is None else kind(**row._mapping)  # noqa: SLF001 -- SQLAlchemy documents it as public
+    return None if row is None else kind(**by_name(row))
 
 
 def all_as(kind: type[T], result: AnyResult) -> list[T]:
     """Return every row as this kind, whose fields are the columns."""
-    return [kind(**row._mapping) for row in result]  # noqa: SLF001 -- SQLAlchemy documents it as public
+    return [kind(**by_name(row)) for row in result]

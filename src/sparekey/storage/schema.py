@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD: Final = "0014"
+HEAD: Final = "0015"
 """The newest revision that this version knows."""
 _LOCK: Final = 0x5350_4152_454B_4559  # names the upgrade among PostgreSQL's advisory locks
 
@@ -54,7 +54,12 @@ def upgrade_in(connection: Connection, target: str = "head") -> str | None:
 def current(engine: Engine) -> str | None:
     """Return the revision of the database; None: it has no tables of Sparekey."""
     with engine.connect() as connection:
-        return _revision(connection)
+        return current_in(connection)
+
+
+def current_in(connection: Connection) -> str | None:
+    """Return the revision of the connection's database; None: it has no tables of Sparekey."""
+    return _revision(connection)
 
 
 def verify_current(engine: Engine) -> None:

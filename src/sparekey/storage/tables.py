@@ -60,6 +60,10 @@ def _time(name: str, *, nullable: bool = True, index: bool = False) -> Column[in
     return Column(name, BigInteger, nullable=nullable, index=index or None)
 
 
+def _seal(name: str = "seal") -> Column[bytes]:
+    return Column(name, LargeBinary, nullable=True)  # of columns of the row; none: refused (storage/seal_sides.py)
+
+
 def _policy(kind: PolicyKind) -> Table:
     return Table(
         f"{kind}_policy",
@@ -69,6 +73,7 @@ def _policy(kind: PolicyKind) -> Table:
         Column("is_default", Boolean, nullable=False),
         Column("revision", Integer, nullable=False),  # rises with every edit
         *(Column(name, _SQL_TYPES[field.kind], nullable=False) for name, field in kind.fields.items()),
+        _seal(),
     )
 
 
@@ -84,6 +89,7 @@ security_domain = Table(
     Column("parent_id", ForeignKey("security_domain.id"), nullable=True),  # only the top has none
     # none: the domain always uses the default
     *(Column(f"{kind}_policy_id", ForeignKey(f"{kind}_policy.id"), nullable=True) for kind in PolicyKind),
+    _seal(),
 )
 
 # `user` is a reserved word in PostgreSQL
@@ -103,6 +109,8 @@ account = Table(
     Column("mail", String(254), nullable=False, server_default=""),  # where notices go; empty: none are sent
     Column("words", Text, nullable=False, server_default=""),  # by which the user is found, a space before each
     Column("name_key", _in_bytes(128), nullable=False, server_default=""),  # the name without case and accents
+    _seal(),
+    _seal("counts_seal"),
     Index("ix_account_name_key_login", "name_key", "login"),
     Index("ix_account_domain_id_login", "domain_id", "login"),
 )
@@ -151,6 +159,8 @@ token = Table(
     Column("domain_id", ForeignKey("security_domain.id"), nullable=True),
     Column("serial_key", _in_bytes(64), nullable=False, server_default=""),  # the serial without case
     _time("pin_counts_from"),  # as a second factor at self-service; none: since it was set
+    _seal(),
+    _seal("step_seal"),
     Index("ix_token_serial_key_serial", "serial_key", "serial"),
     Index("ix_token_type", "type", "serial_key", "serial"),
     Index("ix_token_expires_at", text(f"coalesce(expires_at, {NO_END})"), "serial_key", "serial"),
@@ -183,6 +193,7 @@ emergency_code = Table(
     _time("shown_at"),
     _time("used_at"),
     _time("reset_at"),
+    _seal(),
     CheckConstraint("(kind = 'tokencode') = (token_id IS NOT NULL)", name="owner"),
     UniqueConstraint("account_id", "token_id", "version"),
 )
@@ -213,6 +224,7 @@ device = Table(
     Column("name_key", _in_bytes(128), nullable=False, server_default=""),  # the name without case and accents
     Column("protection", String(32), nullable=False, server_default=""),  # as the device says; "": it has not said
     Column("exempt_accounts", Text, nullable=False, server_default="[]"),  # JSON of storage/devices/devices.py
+    _seal(),
     Index("ix_device_name_id", "name", "id"),
     Index("ix_device_name_key_id", "name_key", "id"),
     Index("ix_device_domain_id_name_key_id", "domain_id", "name_key", "id"),
@@ -236,6 +248,7 @@ device_invitation = Table(
     _time("created_at", nullable=False),
     _time("expires_at", nullable=False),
     _time("used_at"),
+    _seal(),
 )
 
 # One user on one device: the generation of the offline data and its key (offline-day.md, server rule 3).
@@ -252,6 +265,7 @@ device_account = Table(
     Column("confirmed_check", LargeBinary, nullable=True),
     Column("stale", Boolean, nullable=False),  # the generation has risen; its key is chosen at the next planning
     _time("last_sign_in"),
+    _seal(),
 )
 
 # Every uploaded offline event, to distinguish a repeated upload from a forked device. Its contents are in `audit`.
@@ -272,6 +286,7 @@ device_token = Table(
     Column("token_id", ForeignKey("token.id"), primary_key=True, index=True),
     Column("account_id", ForeignKey("account.id"), nullable=False, index=True),
     _time("last_used", nullable=False),
+    _seal(),
 )
 
 # The version of a code that each device holds, and the version that is sealed for it. Owner: the token, or for a
@@ -285,6 +300,7 @@ device_code = Table(
     Column("code_id", ForeignKey("emergency_code.id"), nullable=False),
     Column("held_code_id", ForeignKey("emergency_code.id"), nullable=True),
     _time("held_since"),
+    _seal(),
 )
 
 # The units that were sealed for a device and that it has acknowledged. Their bytes are never stored (S33).
@@ -321,6 +337,7 @@ emergency_showing = Table(
     Column("note", String(500), nullable=False),
     Column("ticket", String(100), nullable=False),
     _time("shown_at", nullable=False),
+    _seal(),
 )
 
 api_client = Table(
@@ -334,6 +351,7 @@ api_client = Table(
     _time("created_at", nullable=False),
     _time("expires_at"),
     _time("revoked_at"),
+    _seal(),
 )
 
 audit = Table(
@@ -350,6 +368,7 @@ audit = Table(
     Column("result", String(32), nullable=False),  # ok, or the reason of the refusal
     Column("detail", Text, nullable=False),  # canonical JSON
     Column("batch", BigInteger, nullable=True),  # set by the sequencer
+    _seal(),
     sqlite_autoincrement=True,
 )
 # Rows not yet chained (batch NULL) and the rows of one batch, each in order of id.
@@ -406,6 +425,7 @@ online_emergency = Table(
     _time("expires_at"),
     _time("created_at", nullable=False),
     Column("created_by", String(160), nullable=False),
+    _seal(),
 )
 
 online_emergency_code = Table(
@@ -415,6 +435,7 @@ online_emergency_code = Table(
     Column("token_id", ForeignKey("token.id"), nullable=False, index=True),
     Column("code_sealed", LargeBinary, nullable=False),
     _time("used_at"),  # of a fixed one: last used
+    _seal(),
 )
 
 # A challenge of a sign-in, which can be answered once. The table has an older name.
@@ -432,6 +453,7 @@ sign_in_challenge = Table(
     Column("tries", Integer, nullable=False),
     Column("pin_sealed", LargeBinary, nullable=True),  # verifier of the PIN that must be confirmed
     _time("expires_at", nullable=False),
+    _seal(),
 )
 
 # Custom roles; the predefined ones are in core.permissions.
@@ -442,6 +464,7 @@ role = Table(
     Column("name", String(64), nullable=False, unique=True),
     Column("permissions", Text, nullable=False),  # names, comma separated
     _time("created_at", nullable=False),
+    _seal(),
 )
 
 role_grant = Table(
@@ -452,6 +475,7 @@ role_grant = Table(
     Column("principal_id", String(32), nullable=False, index=True),  # of an account or an API client
     Column("domain_id", ForeignKey("security_domain.id"), nullable=False),
     _time("created_at", nullable=False),
+    _seal(),
     UniqueConstraint("principal_id", "role", "domain_id"),
 )
 
@@ -467,6 +491,7 @@ def _session(name: str, *more: Column[Any]) -> Table:  # Any: columns of any typ
         _time("expires_at", nullable=False),
         _time("second_factor_at", nullable=False),
         *more,
+        _seal(),
     )
 
 
@@ -497,6 +522,7 @@ passkey = Table(
     Column("sign_count", BigInteger, nullable=False),  # of the authenticator; 0: it does not count
     _time("created_at", nullable=False),
     _time("last_used_at"),
+    _seal(),
 )
 
 # Answered challenges of authenticators, as long as a second answer is possible. Unanswered challenges are not stored,
@@ -518,6 +544,7 @@ admin_link = Table(
     _time("created_at", nullable=False),
     _time("expires_at", nullable=False),
     _time("used_at"),
+    _seal(),
 )
 
 # A request for approval to show a passcode.
@@ -537,6 +564,7 @@ approval = Table(
     _time("decided_at"),
     Column("approved", Boolean, nullable=True),
     _time("executed_at"),
+    _seal(),
     Index("ix_approval_asked_at_id", "asked_at", "id"),
 )
 
@@ -549,6 +577,7 @@ operator_lift = Table(
     Column("lifted_by", String(160), nullable=False),
     _time("lifted_at", nullable=False),
     _time("warned_at"),
+    _seal(),
 )
 
 # Offline and online codes that operators were shown recently. Their tokens and accounts may be deleted.
@@ -588,6 +617,7 @@ outbox = Table(
     _time("next_attempt_at"),  # none: sent, or given up
     _time("sent_at"),
     Column("last_error", String(200), nullable=False),
+    _seal(),
     Index("ix_outbox_next_attempt_at", "next_attempt_at"),
     Index("ix_outbox_created_at", "created_at"),
 )

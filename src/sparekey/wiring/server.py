@@ -17,7 +17,9 @@ from typing import Final
 
 from sqlalchemy import make_url
 
+from sparekey import clock
 from sparekey.app.instance import Instance
+from sparekey.app.row_seals import protect
 from sparekey.app.server.initialise import initialise
 from sparekey.app.server.upgrade import Upgrade, upgrade_database
 from sparekey.app.vault import Vault
@@ -27,11 +29,14 @@ from sparekey.keystore import local_ca
 from sparekey.keystore.ca_scope import CaScope, is_domain_or_network
 from sparekey.keystore.checkpoint_file import CheckpointFile
 from sparekey.keystore.file import FileKeystore
+from sparekey.keystore.seal_mark import SealMarkFile
 from sparekey.keystore.service_user import do_about_owner
 from sparekey.secret import Secret
 from sparekey.server.settings import FILE, SETTINGS, Settings, read_value
 from sparekey.storage import schema
 from sparekey.storage.engine import open_engine
+from sparekey.storage.schema import SchemaError
+from sparekey.storage.seal_sides import SEALED_SINCE
 from sparekey.storage.unit_of_work import Database
 
 KEYS: Final = "keys"
@@ -87,8 +92,10 @@ def open_instance(directory: Path, settings: Settings) -> Instance:
     try:
         schema.verify_current(database.engine)
         keystore = FileKeystore(directory / KEYS)
+        _verify_sealed(directory)
         with database.read() as connection:
             vault = Vault.load(connection, keystore)
+        protect(database, vault, clock.now)
         return Instance(
             name=socket.gethostname(),
             database=database,
@@ -105,11 +112,13 @@ def open_instance(directory: Path, settings: Settings) -> Instance:
 def upgrade_server(directory: Path, settings: Settings, actor: Actor, now: int) -> Upgrade:
     """Upgrade the database of an existing server to the revision of this version.
 
-    Raises SchemaError, DatabaseUrlError, DatabaseFileError or the database's own error; then nothing was changed.
+    Raises SchemaError, KeystoreError, VaultError, DatabaseUrlError, DatabaseFileError or the database's own error; then
+    nothing was changed.
     """
     database = _open_database(directory, settings)
     try:
-        return upgrade_database(database, actor, now)
+        keys = directory / KEYS
+        return upgrade_database(database, FileKeystore(keys), SealMarkFile(keys), actor, now)
     finally:
         database.close()
 
@@ -145,6 +154,12 @@ def certificate_names(settings: Settings) -> frozenset[str]:
 def incidental_names(settings: Settings) -> frozenset[str]:
     """Return those of the names that no setting has: the certificate may lack them."""
     return certificate_names(settings) - {*settings.names, settings.address[0]}
+
+
+def _verify_sealed(directory: Path) -> None:
+    """Raise SchemaError unless the mark beside the keys says that the rows are sealed as this version needs it."""
+    if SealMarkFile(directory / KEYS).sealed_at() != SEALED_SINCE:
+        raise SchemaError("the rows of the database are not sealed as this version needs it; run: sparekey upgrade")
 
 
 def _open_database(directory: Path, settings: Settings) -> Database:
@@ -195,6 +210,7 @@ def _make_database(directory: Path, settings: Settings, actor: Actor, now: int, 
     database = _open_database(directory, settings)
     try:
         initialise(database, FileKeystore(directory / KEYS), actor, now)
+        SealMarkFile(directory / KEYS).keep(SEALED_SINCE)
     finally:
         database.close()
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import update
 
 from sparekey.app.authorisation import actor_of, grants_of
 from sparekey.app.instance import TOP_DOMAIN, Instance
@@ -18,6 +17,7 @@ from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound
 from sparekey.core.permissions import PREDEFINED, SUPER_ADMINISTRATOR, Actor, Permission
 from sparekey.storage import tables
 from sparekey.storage.people.roles import insert_grant, insert_role
+from sparekey.storage.sealed_rows import update_rows
 from tests.app import administrators
 from tests.builders import NOW, PIN, ROOT, a_token, a_user, logged_events
 
@@ -209,7 +209,7 @@ def test_s63_a_super_administrator_who_cannot_sign_in_does_not_count(server: Ins
             .join(tables.account, tables.account.c.id == tables.token.c.account_id)
             .where(tables.account.c.login == "tokenless")
         ).one()
-        connection.execute(update(tables.token).where(tables.token.c.id == token.id).values(expires_at=NOW))
+        update_rows(connection, tables.token, [tables.token.c.id == token.id], {"expires_at": NOW})
     add_domain(server, ROOT, "Sales", now=NOW)
     an_administrator(server, (SUPER_ADMINISTRATOR, "Sales"))
     with pytest.raises(NotAllowed, match="no super administrator"):

@@ -17,6 +17,7 @@ from sparekey.core.audit_log.actions import Action
 from sparekey.core.policy.lockout import LockoutPolicy
 from sparekey.core.policy.token import TokenPolicy
 from sparekey.storage import schema
+from sparekey.storage.seal_sides import SEALED_SINCE
 from sparekey.storage.unit_of_work import Database
 from tests.builders import (
     DAY,
@@ -32,7 +33,7 @@ from tests.builders import (
     shown_code,
     submit,
 )
-from tests.memory_keystore import MemoryCheckpoints
+from tests.memory_keystore import MemoryCheckpoints, MemoryKeystore, MemorySealMark
 from tests.shared_statements import open_database
 
 # on SQLite; only the rows are compared here
@@ -103,14 +104,20 @@ def test_s85_a_database_of_the_first_release_keeps_everything(seeded: tuple[Inst
     assert len(before["unit_receipt"]) >= 3
     assert before["emergency_showing"]
 
-    assert upgrade_database(empty, ROOT, NOW) == Upgrade(FIRST, schema.HEAD)
+    mark = MemorySealMark()
+    done = upgrade_database(empty, instance.keystore, mark, ROOT, NOW)
+    assert (done.before, done.after) == (FIRST, schema.HEAD)
+    assert done.sealed is not None
+    assert done.sealed > 10
+    assert mark.sealed_at() == SEALED_SINCE
     schema.verify_current(empty.engine)
     upgraded = Instance("one", empty, instance.keystore, instance.vault, instance.ca_certificate)
     (upgrade,) = logged_events(upgraded, Action.SERVER_UPGRADED)
     assert upgrade.detail == f'{{"after":"{schema.HEAD}","before":"{FIRST}"}}'
     with empty.read() as connection:
         after = rows_of(connection, then)
-    after["audit"] = [row for row in after["audit"] if row[0] != upgrade.id]
+    (sealing,) = logged_events(upgraded, Action.ROWS_SEALED)
+    after["audit"] = [row for row in after["audit"] if row[0] not in (upgrade.id, sealing.id)]
     assert after == before
 
     # and it works: people sign in, under the policies that a new server has
@@ -151,43 +158,44 @@ def test_s85_an_upgrade_that_breaks_off_anywhere_changes_nothing(
     with empty.read() as connection:
         before = rows_of(connection, then)
     tables = sorted(inspect(empty.engine).get_table_names())
-    done, number = None, 0
+    done, number, mark = None, 0, MemorySealMark()
     while done is None:
         number += 1
         with ends_at_statement(empty, number) as seen, suppress(BrokenOffError):
-            done = upgrade_database(empty, ROOT, NOW)
+            done = upgrade_database(empty, seeded[0].keystore, mark, ROOT, NOW)
         if done is None:
+            assert mark.sealed_at() is None
             assert schema.current(empty.engine) == FIRST, seen
             assert sorted(inspect(empty.engine).get_table_names()) == tables, seen
-    assert done == Upgrade(FIRST, schema.HEAD)
+    assert (done.before, done.after) == (FIRST, schema.HEAD)
     assert number > 20
     with empty.read() as connection:
         assert {name: len(rows) for name, rows in rows_of(connection, then).items()} == {
-            name: len(rows) + (name == "audit") for name, rows in before.items()
+            name: len(rows) + 2 * (name == "audit") for name, rows in before.items()
         }
 
 
 def test_a_second_upgrade_does_nothing(empty: Database) -> None:
-    an_instance(empty)
+    keystore, mark = an_instance(empty).keystore, MemorySealMark(SEALED_SINCE)
     with empty.read() as connection:
         before = rows_of(connection, tables_of(connection))
-    assert upgrade_database(empty, ROOT, NOW) == Upgrade(schema.HEAD, schema.HEAD)
+    assert upgrade_database(empty, keystore, mark, ROOT, NOW) == Upgrade(schema.HEAD, schema.HEAD)
     with empty.read() as connection:
         assert rows_of(connection, tables_of(connection)) == before
 
 
 def test_no_server_is_made_by_an_upgrade(empty: Database) -> None:
     with pytest.raises(schema.SchemaError, match="run: sparekey init"):
-        upgrade_database(empty, ROOT, NOW)
+        upgrade_database(empty, MemoryKeystore(), MemorySealMark(), ROOT, NOW)
     assert inspect(empty.engine).get_table_names() == []
 
 
 def test_a_newer_database_is_refused(empty: Database) -> None:
-    an_instance(empty)
+    keystore = an_instance(empty).keystore
     with empty.write() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(schema.SchemaError, match="newer"):
-        upgrade_database(empty, ROOT, NOW)
+        upgrade_database(empty, keystore, MemorySealMark(), ROOT, NOW)
 
 
 def test_an_older_database_names_the_upgrade_command(empty: Database) -> None:

@@ -4,7 +4,6 @@ from dataclasses import replace
 from typing import Any, Final
 
 import pytest
-from sqlalchemy import insert, update
 
 from sparekey.app.instance import Instance
 from sparekey.app.tokens.tokens import NewToken
@@ -16,6 +15,7 @@ from sparekey.core.reasons import ChallengeKind, Method, Reason
 from sparekey.core.sign_in.authenticate import NEXT_TOKENCODE_TEXT
 from sparekey.core.sign_in.outcome import Asked, Denied, Granted, Outcome
 from sparekey.storage import tables
+from sparekey.storage.sealed_rows import insert_row, update_rows
 from sparekey.storage.sign_in import statements
 from sparekey.storage.sign_in.statements import EmergencyTerms, SignInAccount
 from sparekey.storage.unit_of_work import Database
@@ -54,12 +54,12 @@ def server(database: Database) -> Instance:
 
 def set_account(server: Instance, user: User, **values: Any) -> None:
     with server.database.write() as connection:
-        connection.execute(update(tables.account).where(tables.account.c.id == user.account_id).values(**values))
+        update_rows(connection, tables.account, [tables.account.c.id == user.account_id], values)
 
 
 def set_token(server: Instance, user: User, **values: Any) -> None:
     with server.database.write() as connection:
-        connection.execute(update(tables.token).where(tables.token.c.id == user.token_id).values(**values))
+        update_rows(connection, tables.token, [tables.token.c.id == user.token_id], values)
 
 
 def give_access(server: Instance, user: User, *codes: str, kind: str = "fixed", end: int | None = NOW + 1) -> None:
@@ -67,26 +67,25 @@ def give_access(server: Instance, user: User, *codes: str, kind: str = "fixed", 
     owner = {"token_id": user.token_id, "account_id": user.account_id}
     terms = {"kind": kind, "if_available": "after-lifetime", "expires_at": end, "created_at": NOW, "created_by": "x"}
     with server.database.write() as connection:
-        connection.execute(insert(tables.online_emergency).values(**owner, **terms))
+        insert_row(connection, tables.online_emergency, {**owner, **terms})
         for code_id in codes:
             row = {"id": code_id, "token_id": user.token_id, "code_sealed": code_id.encode()}
-            connection.execute(insert(tables.online_emergency_code).values(**row))
+            insert_row(connection, tables.online_emergency_code, row)
 
 
 def give_code(server: Instance, user: User, code_id: str = "code", *, version: int = 1, end: int = NOW + 1) -> None:
     with server.database.write() as connection:
-        connection.execute(
-            insert(tables.emergency_code).values(
-                id=code_id,
-                kind="tokencode",
-                token_id=user.token_id,
-                account_id=user.account_id,
-                version=version,
-                code_sealed=b"sealed",
-                created_at=NOW,
-                not_after=end,
-            )
-        )
+        values = {
+            "id": code_id,
+            "kind": "tokencode",
+            "token_id": user.token_id,
+            "account_id": user.account_id,
+            "version": version,
+            "code_sealed": b"sealed",
+            "created_at": NOW,
+            "not_after": end,
+        }
+        insert_row(connection, tables.emergency_code, values)
 
 
 def snapshot(server: Instance, login: str) -> SignInAccount | None:
@@ -220,10 +219,10 @@ def test_codes_on_devices_are_the_versions_that_a_device_may_still_hold(server: 
     revoked, present = a_device(server).device_id, a_device(server).device_id
     owner = {"owner_id": user.token_id, "account_id": user.account_id}
     with server.database.write() as connection:
-        connection.execute(update(tables.device).where(tables.device.c.id == revoked).values(revoked_at=NOW))
+        update_rows(connection, tables.device, [tables.device.c.id == revoked], {"revoked_at": NOW})
         for device_id, code, held in ((present, "sent", "held"), (revoked, "revoked", None)):
             row = {"device_id": device_id, "code_id": code, "held_code_id": held}
-            connection.execute(insert(tables.device_code).values(**owner, **row))
+            insert_row(connection, tables.device_code, {**owner, **row})
     with server.database.read() as connection:
         codes = statements.codes_on_devices(connection, user.account_id)
         assert [code.id for code in codes] == ["sent", "held"]

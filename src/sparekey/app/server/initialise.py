@@ -5,6 +5,7 @@ Rules: one transaction, so that a failure leaves nothing behind; a database that
 
 from sparekey.app.instance import DEFAULT_POLICY, TOP_DOMAIN, log, new_id
 from sparekey.app.ports import Keystore
+from sparekey.app.row_seals import protect, with_seals
 from sparekey.app.vault import Vault
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import Conflict
@@ -23,8 +24,10 @@ def initialise(database: Database, keystore: Keystore, actor: Actor, now: int) -
         if data_keys.list_wrapped(connection):
             raise Conflict("this database already holds a Sparekey server", "choose an empty database")
         vault = Vault.create(connection, keystore, now)
+        with_seals(connection, vault)
         domains.insert_domain(connection, new_id(), TOP_DOMAIN, None)
         for kind in PolicyKind:
             policies.insert_policy(connection, kind, new_id(), DEFAULT_POLICY, kind.type(), is_default=True)
         log(connection, now, actor, Action.SERVER_INITIALISED)
+    protect(database, vault, lambda: now)
     return vault

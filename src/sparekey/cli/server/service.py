@@ -13,6 +13,7 @@ from sparekey.cli.server import output
 from sparekey.cli.server.command import call_of, command, new_group, now, read_secret
 from sparekey.cli.server.service_manager import unit_for
 from sparekey.core.errors import BadInput
+from sparekey.core.plurals import counted
 from sparekey.secret import Secret
 
 app = new_group("The server itself.")
@@ -114,9 +115,11 @@ def upgrade(ctx: typer.Context) -> None:
     call = call_of(ctx)
     done = upgrade_server(call.directory, read_settings(call.directory, os.environ), call.actor, now())
     words = f"Upgraded the database from revision {done.before} to {done.after}."
-    if done.before == done.after:
+    if done.before == done.after and done.sealed is None:
         words = f"The database is already at revision {done.after}. Nothing was changed."
-    call.done(words, "upgrade", before=done.before, after=done.after)
+    if done.sealed is not None:
+        words += f" Sealed {counted(done.sealed, 'row')}; this is done only once."
+    call.done(words, "upgrade", before=done.before, after=done.after, sealed=done.sealed)
 
 
 @command(config, "check", "config check")

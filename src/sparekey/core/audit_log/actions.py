@@ -98,6 +98,7 @@ class Action(StrEnum):
     SERVER_STARTED = "server.started"
     SERVER_UPGRADED = "server.upgraded"  # its database was brought to a newer revision
     KEY_CREATED = "key.created"
+    ROWS_SEALED = "rows.sealed"  # once, by an upgrade
 
     ALARMS_ACKNOWLEDGED = "alarms.acknowledged"  # an administrator has looked at them; not an alarm itself
 
@@ -111,6 +112,7 @@ class Action(StrEnum):
     ALARM_OPERATOR_BUSY = "alarm.operator-busy"  # an operator has shown more emergency codes than the policy expects
     ALARM_OPERATOR_STOPPED = "alarm.operator-stopped"  # an operator asked for more than the policy allows
     ALARM_NAMES_LEARNT = "alarm.names-learnt"  # an operator tried many names that objects elsewhere have
+    ALARM_ROW_ALTERED = "alarm.row-altered"  # the database was changed by another program than ours
     ALARM_PASSKEY_COPIED = "alarm.passkey-copied"  # its use count is lower than before
 
     @property

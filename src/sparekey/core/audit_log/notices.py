@@ -165,6 +165,8 @@ _ALARM: Final[Mapping[Action, str]] = {
     "requested another one. In an outage, another person can lift the limit with `sparekey operator lift`.",
     Action.ALARM_NAMES_LEARNT: "Within an hour, an operator tried to add ten logins, serial numbers or other names "
     "that exist outside the operator's domains. The refusals reveal such names. Ask the operator.",
+    Action.ALARM_ROW_ALTERED: "A row of the database was changed or added by another program than Sparekey. It is "
+    "refused. Find out who can write to the database.",
     Action.ALARM_PASSKEY_COPIED: "A passkey was rejected because its signature counter went backwards. The passkey "
     "may have been copied. Ask its owner, and remove it.",
 }

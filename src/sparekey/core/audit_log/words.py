@@ -102,6 +102,7 @@ WORDS: Final[Mapping[str, str]] = {
     Action.SERVER_STARTED: "Server started",
     Action.SERVER_UPGRADED: "Server upgraded",
     Action.KEY_CREATED: "Server key created",
+    Action.ROWS_SEALED: "Database rows sealed",
     Action.ALARMS_ACKNOWLEDGED: "Alarm acknowledged",
     Action.ALARM_AUDIT_ROLLED_BACK: "Alarm: the audit log was rolled back or altered",
     Action.ALARM_STEP_USED_TWICE: "Alarm: a tokencode was used twice",
@@ -113,6 +114,7 @@ WORDS: Final[Mapping[str, str]] = {
     Action.ALARM_OPERATOR_BUSY: "Alarm: an operator has shown more codes than expected",
     Action.ALARM_OPERATOR_STOPPED: "Alarm: an operator reached the limit for codes",
     Action.ALARM_NAMES_LEARNT: "Alarm: an operator tried many names of other domains",
+    Action.ALARM_ROW_ALTERED: "Alarm: the database was changed by another program",
     Action.ALARM_PASSKEY_COPIED: "Alarm: a passkey may have been copied",
 }
 

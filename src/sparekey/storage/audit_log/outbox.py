@@ -5,11 +5,14 @@ one it has read (architecture, rule 5); the failure of an expired claim does not
 """
 
 from dataclasses import asdict, dataclass, fields
+from typing import Final
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
-from sparekey.storage.rows import one_as
+from sparekey.storage.sealed_rows import all_intact, insert_row, update_rows
 from sparekey.storage.tables import outbox
+
+_MOST_ALTERED: Final = 100  # mails that are passed over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +43,7 @@ class Waiting:
 def insert_message(connection: Connection, mail: Mail) -> None:
     """Add a mail that is due at once, in the caller's transaction."""
     fresh = {"attempts": 0, "next_attempt_at": mail.created_at, "last_error": ""}
-    connection.execute(insert(outbox).values(asdict(mail) | fresh))
+    insert_row(connection, outbox, asdict(mail) | fresh)
 
 
 def count_to_user(connection: Connection, account_id: str, kind: str, since: int) -> int:
@@ -51,9 +54,11 @@ def count_to_user(connection: Connection, account_id: str, kind: str, since: int
 
 
 def find_due(connection: Connection, now: int) -> Mail | None:
-    """Return the mail that is due for longest."""
+    """Return the mail that is due for longest. An altered mail is never sent: it would be a letter of an intruder."""
     query = select(*(outbox.c[field.name] for field in fields(Mail))).where(outbox.c.next_attempt_at <= now)
-    return one_as(Mail, connection.execute(query.order_by(outbox.c.next_attempt_at, outbox.c.id).limit(1)))
+    query = query.order_by(outbox.c.next_attempt_at, outbox.c.id)
+    found = all_intact(Mail, connection, query.limit(1), outbox)
+    return next(iter(found or all_intact(Mail, connection, query.limit(_MOST_ALTERED), outbox)), None)
 
 
 def claim(connection: Connection, mail: Mail, until: int) -> bool:
@@ -68,7 +73,7 @@ def claim(connection: Connection, mail: Mail, until: int) -> bool:
 
 def address(connection: Connection, message_id: str, recipient: str) -> None:
     """Set the recipient."""
-    connection.execute(update(outbox).where(outbox.c.id == message_id).values(recipient=recipient))
+    update_rows(connection, outbox, [outbox.c.id == message_id], {"recipient": recipient})
 
 
 def mark_sent(connection: Connection, message_id: str, now: int) -> None:

@@ -9,7 +9,8 @@ from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, 
 
 from sparekey.core.offline.self_report import SelfReport
 from sparekey.core.search_words import fold_name
-from sparekey.storage.rows import AnyResult, AnyRow, AnySelect, all_as, one_as
+from sparekey.storage.rows import AnyResult, AnyRow, AnySelect, all_as
+from sparekey.storage.sealed_rows import all_intact, insert_row, intact_rows, one, one_intact, update_rows
 from sparekey.storage.tables import (
     account,
     device,
@@ -117,21 +118,20 @@ def insert_device(
     now: int,
 ) -> None:
     """Add a device that enrols now."""
-    connection.execute(
-        insert(device).values(
-            id=device_id,
-            name=name,
-            name_key=fold_name(name),
-            domain_id=domain_id,
-            public_key=public_key,
-            supports_offline=supports_offline,
-            hardware_bound=hardware_bound,
-            enrolled_at=now,
-            last_contact=now,
-            event_number=0,
-            event_hash=bytes(32),
-        )
-    )
+    values = {
+        "id": device_id,
+        "name": name,
+        "name_key": fold_name(name),
+        "domain_id": domain_id,
+        "public_key": public_key,
+        "supports_offline": supports_offline,
+        "hardware_bound": hardware_bound,
+        "enrolled_at": now,
+        "last_contact": now,
+        "event_number": 0,
+        "event_hash": bytes(32),
+    }
+    insert_row(connection, device, values)
 
 
 def device_of(row: AnyRow) -> Device:
@@ -163,18 +163,18 @@ def _devices() -> AnySelect:
 
 
 def find_device(connection: Connection, device_id: str) -> Device | None:
-    row = connection.execute(_devices().where(device.c.id == device_id)).one_or_none()
+    row = one(intact_rows(connection, _devices().where(device.c.id == device_id), device))
     return None if row is None else device_of(row)
 
 
 def devices_with_ids(connection: Connection, device_ids: Collection[str]) -> list[Device]:
     """Return the devices with these ids. Ids without a device are left out."""
-    return _all(connection.execute(_devices().where(device.c.id.in_(device_ids))))
+    return _intact(connection, _devices().where(device.c.id.in_(device_ids)))
 
 
 def devices_named(connection: Connection, name: str) -> list[Device]:
     """Return the devices with this name or id. Several may have one name."""
-    return _all(connection.execute(_devices().where((device.c.name == name) | (device.c.id == name))))
+    return _intact(connection, _devices().where((device.c.name == name) | (device.c.id == name)))
 
 
 def list_devices(
@@ -195,6 +195,10 @@ def list_devices(
 
 def _all(result: AnyResult) -> list[Device]:
     return [device_of(row) for row in result]
+
+
+def _intact(connection: Connection, query: AnySelect) -> list[Device]:
+    return [device_of(row) for row in intact_rows(connection, query, device)]
 
 
 def lock_device(connection: Connection, device_id: str) -> None:
@@ -219,20 +223,20 @@ def save_report(
         "exempt_accounts": json.dumps(stored, separators=(",", ":")),
         "last_contact": now,
     }
-    connection.execute(update(device).where(device.c.id == device_id).values(values))
+    update_rows(connection, device, [device.c.id == device_id], values)
 
 
 def revoke_device(connection: Connection, device_id: str, now: int) -> bool:
     """Revoke the device. Return False if it is revoked already: of two calls at once, one returns True."""
-    change = update(device).where(device.c.id == device_id, device.c.revoked_at.is_(None))
-    return connection.execute(change.values(revoked_at=now)).rowcount == 1
+    where = (device.c.id == device_id, device.c.revoked_at.is_(None))
+    return update_rows(connection, device, where, {"revoked_at": now}) == 1
 
 
 def find_device_account(connection: Connection, device_id: str, account_id: str) -> OfflineData | None:
     query = select(device_account).where(
         device_account.c.device_id == device_id, device_account.c.account_id == account_id
     )
-    return one_as(OfflineData, connection.execute(query))
+    return one_intact(OfflineData, connection, query, device_account)
 
 
 def accounts_on_device(connection: Connection, device_id: str) -> list[OfflineData]:
@@ -242,7 +246,7 @@ def accounts_on_device(connection: Connection, device_id: str) -> list[OfflineDa
         .where(device_account.c.device_id == device_id)
         .order_by(device_account.c.last_sign_in.desc(), device_account.c.account_id)
     )
-    return all_as(OfflineData, connection.execute(query))
+    return all_intact(OfflineData, connection, query, device_account)
 
 
 def users_and_tokens_on(connection: Connection, device_id: str) -> list[UserAndToken]:
@@ -297,7 +301,7 @@ def devices_of_account(connection: Connection, account_id: str) -> list[str]:
 
 
 def insert_device_account(connection: Connection, values: OfflineData) -> None:
-    connection.execute(insert(device_account).values(asdict(values)))
+    insert_row(connection, device_account, asdict(values))
 
 
 def update_device_account(
@@ -334,22 +338,21 @@ def has_token(connection: Connection, device_id: str, token_id: str) -> bool:
     query = select(device_token.c.token_id).where(
         device_token.c.device_id == device_id, device_token.c.token_id == token_id
     )
-    return connection.execute(query).one_or_none() is not None
+    return bool(intact_rows(connection, query, device_token))
 
 
 def devices_with_token(connection: Connection, token_id: str) -> list[Device]:
     """Return the devices on which days of this token are kept, in order of name."""
     query = _devices().join(device_token, device_token.c.device_id == device.c.id)
-    return _all(connection.execute(query.where(device_token.c.token_id == token_id).order_by(device.c.name)))
+    return _intact(connection, query.where(device_token.c.token_id == token_id).order_by(device.c.name))
 
 
 def use_token_on_device(connection: Connection, device_id: str, token_id: str, account_id: str, now: int) -> None:
     """Save that the user signed in with this token on this device."""
     where = (device_token.c.device_id == device_id, device_token.c.token_id == token_id)
     if connection.execute(update(device_token).where(*where).values(last_used=now)).rowcount == 0:
-        connection.execute(
-            insert(device_token).values(device_id=device_id, token_id=token_id, account_id=account_id, last_used=now)
-        )
+        values = {"device_id": device_id, "token_id": token_id, "account_id": account_id, "last_used": now}
+        insert_row(connection, device_token, values)
 
 
 def delete_device_data(connection: Connection, device_id: str, account_id: str) -> None:

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, select
 
-from sparekey.storage.rows import AnySelect, all_as, one_as
+from sparekey.storage.rows import AnySelect, all_as
+from sparekey.storage.sealed_rows import insert_row, intact_rows, one_intact, update_rows
 from sparekey.storage.tables import device_invitation, security_domain
 
 
@@ -30,16 +31,15 @@ def insert_invitation(
     created_at: int,
     expires_at: int,
 ) -> None:
-    connection.execute(
-        insert(device_invitation).values(
-            id=invitation_id,
-            device_name=device_name,
-            domain_id=domain_id,
-            secret_hash=secret_hash,
-            created_at=created_at,
-            expires_at=expires_at,
-        )
-    )
+    values = {
+        "id": invitation_id,
+        "device_name": device_name,
+        "domain_id": domain_id,
+        "secret_hash": secret_hash,
+        "created_at": created_at,
+        "expires_at": expires_at,
+    }
+    insert_row(connection, device_invitation, values)
 
 
 def is_invited(connection: Connection, secret_hash: bytes, now: int) -> bool:
@@ -49,20 +49,16 @@ def is_invited(connection: Connection, secret_hash: bytes, now: int) -> bool:
         device_invitation.c.used_at.is_(None),
         device_invitation.c.expires_at > now,
     )
-    return connection.execute(query).one_or_none() is not None
+    return bool(intact_rows(connection, query, device_invitation))
 
 
 def use_invitation(connection: Connection, secret_hash: bytes, now: int) -> Invitation | None:
     """Use up the invitation by one conditional write and return it. None: no valid invitation has this secret."""
     invitation = device_invitation
-    used = connection.execute(
-        update(invitation)
-        .where(invitation.c.secret_hash == secret_hash, invitation.c.used_at.is_(None), invitation.c.expires_at > now)
-        .values(used_at=now)
-    )
-    if used.rowcount != 1:
+    usable = (invitation.c.secret_hash == secret_hash, invitation.c.used_at.is_(None), invitation.c.expires_at > now)
+    if update_rows(connection, invitation, usable, {"used_at": now}) != 1:
         return None
-    return one_as(Invitation, connection.execute(_invitations().where(invitation.c.secret_hash == secret_hash)))
+    return one_intact(Invitation, connection, _invitations().where(invitation.c.secret_hash == secret_hash), invitation)
 
 
 def list_invitations(
@@ -86,7 +82,8 @@ def list_invitations(
 
 def find_invitation(connection: Connection, invitation_id: str, now: int) -> Invitation | None:
     """Return the invitation with this id if it can still be used."""
-    return one_as(Invitation, connection.execute(_open(now).where(device_invitation.c.id == invitation_id)))
+    query = _open(now).where(device_invitation.c.id == invitation_id)
+    return one_intact(Invitation, connection, query, device_invitation)
 
 
 def _open(now: int) -> AnySelect:

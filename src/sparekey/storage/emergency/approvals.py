@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Select, case, insert, literal, select, tuple_, update
+from sqlalchemy import Connection, Select, case, literal, select, tuple_
 
-from sparekey.storage.rows import all_as, one_as
+from sparekey.storage.sealed_rows import all_intact, insert_row, one_intact, update_rows
 from sparekey.storage.tables import account, approval, device
 
 
@@ -32,7 +32,7 @@ class Approval:
 
 
 def insert_approval(connection: Connection, values: Mapping[str, object]) -> None:
-    connection.execute(insert(approval).values(**values))
+    insert_row(connection, approval, values)
 
 
 def find_latest(connection: Connection, account_id: str, device_id: str, asked_by: str, now: int) -> Approval | None:
@@ -55,18 +55,18 @@ def find_latest(connection: Connection, account_id: str, device_id: str, asked_b
         .order_by(use, approval.c.asked_at.desc(), refused_first, approval.c.id)
         .limit(1)
     )
-    return one_as(Approval, connection.execute(query))
+    return one_intact(Approval, connection, query, approval)
 
 
 def requests_of(connection: Connection, account_id: str, asked_by: str, now: int) -> list[Approval]:
     """Return this operator's unexpired requests for this user, newest first."""
     conditions = (approval.c.account_id == account_id, approval.c.asked_by == asked_by, approval.c.expires_at > now)
     query = _with_names().where(*conditions).order_by(approval.c.asked_at.desc(), approval.c.id)
-    return all_as(Approval, connection.execute(query))
+    return all_intact(Approval, connection, query, approval)
 
 
 def find_approval(connection: Connection, approval_id: str) -> Approval | None:
-    return one_as(Approval, connection.execute(_with_names().where(approval.c.id == approval_id)))
+    return one_intact(Approval, connection, _with_names().where(approval.c.id == approval_id), approval)
 
 
 def list_approvals(
@@ -83,21 +83,21 @@ def list_approvals(
         last = select(approval.c.asked_at).where(approval.c.id == after).scalar_subquery()
         query = query.where(tuple_(approval.c.asked_at, approval.c.id) < tuple_(last, literal(after)))
     query = query.order_by(approval.c.asked_at.desc(), approval.c.id.desc()).limit(limit)
-    return all_as(Approval, connection.execute(query))
+    return all_intact(Approval, connection, query, approval)
 
 
 def decide(connection: Connection, approval_id: str, decided_by: str, *, approved: bool, now: int) -> bool:
     """Save the decision. Return False if the request is decided already or has expired."""
     open_yet = (approval.c.id == approval_id, approval.c.decided_at.is_(None), approval.c.expires_at > now)
     values = {"decided_by": decided_by, "decided_at": now, "approved": approved}
-    return connection.execute(update(approval).where(*open_yet).values(**values)).rowcount == 1
+    return update_rows(connection, approval, open_yet, values) == 1
 
 
 def execute(connection: Connection, approval_id: str, now: int) -> bool:
     """Use up the approval for one shown code. Return False if it is used already or was refused."""
     allowed = (approval.c.id == approval_id, approval.c.approved.is_(True), approval.c.expires_at > now)
     unused = approval.c.executed_at.is_(None)
-    return connection.execute(update(approval).where(*allowed, unused).values(executed_at=now)).rowcount == 1
+    return update_rows(connection, approval, (*allowed, unused), {"executed_at": now}) == 1
 
 
 def _with_names() -> Select[*tuple[object, ...]]:

@@ -1,7 +1,7 @@
 """Versions of offline emergency codes, with the devices that hold them and the operators who showed them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from sqlalchemy import (
@@ -12,7 +12,6 @@ from sqlalchemy import (
     delete,
     exists,
     func,
-    insert,
     or_,
     select,
     union,
@@ -21,7 +20,8 @@ from sqlalchemy import (
 
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.emergency.offline import CodeKind, expiry
-from sparekey.storage.rows import AnyRow, all_as, one_as
+from sparekey.storage.rows import AnyRow, all_as
+from sparekey.storage.sealed_rows import insert_row, intact_rows, one, one_intact, update_rows
 from sparekey.storage.tables import (
     account,
     audit,
@@ -108,12 +108,12 @@ class CodeShown:
 
 def code_of(row: AnyRow) -> EmergencyCode:
     """Read a version from a row of `emergency_code`."""
-    columns = dict(row._mapping)  # noqa: SLF001 -- SQLAlchemy documents it as public
+    columns = {field.name: getattr(row, field.name) for field in fields(EmergencyCode)}
     return EmergencyCode(**columns | {"kind": CodeKind(row.kind)})
 
 
 def insert_code(connection: Connection, values: Mapping[str, object]) -> None:
-    connection.execute(insert(emergency_code).values(**values))
+    insert_row(connection, emergency_code, values)
 
 
 def find_code(connection: Connection, code_id: str) -> EmergencyCode | None:
@@ -129,7 +129,7 @@ def find_version(connection: Connection, account_id: str, token_id: str | None, 
 def versions(connection: Connection, account_id: str, token_id: str | None) -> list[EmergencyCode]:
     """Return every stored version, oldest first."""
     query = select(emergency_code).where(_owned(account_id, token_id)).order_by(emergency_code.c.version)
-    return [code_of(row) for row in connection.execute(query)]
+    return [code_of(row) for row in intact_rows(connection, query, emergency_code)]
 
 
 def mark(connection: Connection, code_id: str, column: Literal["shown_at", "used_at"], now: int) -> None:
@@ -144,7 +144,7 @@ def mark_reset(connection: Connection, account_id: str, token_id: str | None, no
 
 
 def end_earlier(connection: Connection, code_id: str, not_after: int) -> None:
-    connection.execute(update(emergency_code).where(emergency_code.c.id == code_id).values(not_after=not_after))
+    update_rows(connection, emergency_code, [emergency_code.c.id == code_id], {"not_after": not_after})
 
 
 def owners_with_codes(connection: Connection, account_id: str, now: int) -> Sequence[str | None]:
@@ -160,7 +160,7 @@ def owners_with_codes(connection: Connection, account_id: str, now: int) -> Sequ
 def end_all(connection: Connection, account_id: str, now: int) -> None:
     """Expire every version of every code of this account now."""
     valid = (emergency_code.c.account_id == account_id, emergency_code.c.not_after > now)
-    connection.execute(update(emergency_code).where(*valid).values(not_after=now))
+    update_rows(connection, emergency_code, valid, {"not_after": now})
 
 
 def set_lifetime(connection: Connection, domain_ids: frozenset[str], days: int, now: int) -> None:
@@ -182,7 +182,7 @@ def set_lifetime(connection: Connection, domain_ids: frozenset[str], days: int, 
         .where(account.c.domain_id.in_(domain_ids), emergency_code.c.not_after > now)
     ).all():
         end = expiry(code.created_at, min(days, code.device_days or days), code.token_end, code.account_end)
-        connection.execute(update(emergency_code).where(emergency_code.c.id == code.id).values(not_after=end))
+        update_rows(connection, emergency_code, [emergency_code.c.id == code.id], {"not_after": end})
 
 
 def _fewest_days_on_devices() -> ScalarSelect[int]:
@@ -276,40 +276,39 @@ def devices_of_code(connection: Connection, account_id: str, owner_id: str, sinc
 
 def find_device_code(connection: Connection, device_id: str, owner_id: str) -> DeviceCode | None:
     query = select(device_code).where(device_code.c.device_id == device_id, device_code.c.owner_id == owner_id)
-    return one_as(DeviceCode, connection.execute(query))
+    return one_intact(DeviceCode, connection, query, device_code)
 
 
 def assign(connection: Connection, device_id: str, owner_id: str, account_id: str, code_id: str) -> None:
     """Seal this version for the device from now on. The version it holds does not change until it confirms."""
     where = (device_code.c.device_id == device_id, device_code.c.owner_id == owner_id)
-    if connection.execute(update(device_code).where(*where).values(code_id=code_id)).rowcount == 0:
-        connection.execute(
-            insert(device_code).values(device_id=device_id, owner_id=owner_id, account_id=account_id, code_id=code_id)
-        )
+    if update_rows(connection, device_code, where, {"code_id": code_id}) == 0:
+        values = {"device_id": device_id, "owner_id": owner_id, "account_id": account_id, "code_id": code_id}
+        insert_row(connection, device_code, values)
 
 
 def confirm_held(connection: Connection, device_id: str, owner_id: str, code_id: str, now: int) -> None:
     """Save that the device has this version on its disk."""
     where = (device_code.c.device_id == device_id, device_code.c.owner_id == owner_id)
     news = device_code.c.held_code_id.is_distinct_from(code_id)
-    connection.execute(update(device_code).where(*where, news).values(held_code_id=code_id, held_since=now))
+    update_rows(connection, device_code, (*where, news), {"held_code_id": code_id, "held_since": now})
     # A device accepts no version older than the one it holds: if an older one is assigned to it, this one stays.
     version = select(emergency_code.c.version)
     older = version.where(emergency_code.c.id == device_code.c.code_id).scalar_subquery()
     held = version.where(emergency_code.c.id == code_id).scalar_subquery()
-    connection.execute(update(device_code).where(*where, older < held).values(code_id=code_id))
+    update_rows(connection, device_code, (*where, older < held), {"code_id": code_id})
 
 
 def forget_held(connection: Connection, device_id: str, held_owners: frozenset[str]) -> None:
     """Save that the device holds codes of these owners only. Rows of users without data on the device are deleted."""
     gone = (device_code.c.device_id == device_id, device_code.c.owner_id.not_in(held_owners))
-    connection.execute(update(device_code).where(*gone).values(held_code_id=None, held_since=None))
+    update_rows(connection, device_code, gone, {"held_code_id": None, "held_since": None})
     with_data = select(device_account.c.account_id).where(device_account.c.device_id == device_id)
     connection.execute(delete(device_code).where(*gone, device_code.c.account_id.not_in(with_data)))
 
 
 def insert_showing(connection: Connection, values: Mapping[str, object]) -> None:
-    connection.execute(insert(emergency_showing).values(**values))
+    insert_row(connection, emergency_showing, values)
 
 
 def last_showing(connection: Connection, code_id: str, before: int) -> CodeShown | None:
@@ -320,11 +319,11 @@ def last_showing(connection: Connection, code_id: str, before: int) -> CodeShown
         .order_by(emergency_showing.c.shown_at.desc())
         .limit(1)
     )
-    return one_as(CodeShown, connection.execute(query))
+    return one_intact(CodeShown, connection, query, emergency_showing)
 
 
 def _one(connection: Connection, query: Select[*tuple[object, ...]]) -> EmergencyCode | None:
-    row = connection.execute(query).one_or_none()
+    row = one(intact_rows(connection, query, emergency_code))
     return None if row is None else code_of(row)
 
 

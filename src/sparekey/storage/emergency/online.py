@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, insert, literal, or_, select
 
 from sparekey.core.emergency.online import EmergencyKind, IfAvailable
+from sparekey.storage.rows import by_name
+from sparekey.storage.sealed_rows import insert_row, with_seal
 from sparekey.storage.tables import account, online_emergency, online_emergency_code
 
 
@@ -33,8 +35,15 @@ class OnlineAccess:
 
 def insert_access(connection: Connection, values: Mapping[str, object], codes: Iterable[tuple[str, bytes]]) -> None:
     """Add an access with its codes. `values`: by column name. `codes`: id and sealed value of each code."""
-    connection.execute(insert(online_emergency).values(**values))
-    rows = [{"id": code_id, "token_id": values["token_id"], "code_sealed": sealed} for code_id, sealed in codes]
+    insert_row(connection, online_emergency, values)
+    rows = [
+        with_seal(
+            connection,
+            online_emergency_code,
+            {"id": code_id, "token_id": values["token_id"], "code_sealed": sealed, "used_at": None},
+        )
+        for code_id, sealed in codes
+    ]
     connection.execute(insert(online_emergency_code), rows)
 
 
@@ -57,7 +66,8 @@ def find_access(connection: Connection, token_id: str) -> OnlineAccess | None:
     row = connection.execute(query).one_or_none()
     if row is None:
         return None
-    columns = dict(row._mapping)  # noqa: SLF001 -- SQLAlchemy documents it as public
+    columns = by_name(row)
+    del columns["seal"]
     kinds = {"kind": EmergencyKind(row.kind), "if_available": IfAvailable(row.if_available)}
     return OnlineAccess(**columns | kinds)
 

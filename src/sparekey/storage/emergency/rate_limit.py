@@ -6,6 +6,7 @@ from typing import Final
 
 from sqlalchemy import Connection, delete, func, insert, select, text, update
 
+from sparekey.storage.sealed_rows import intact_rows, one_intact, with_seal
 from sparekey.storage.tables import operator_lift, operator_showing
 
 
@@ -22,21 +23,24 @@ class OperatorLift:
 
 # Lock this row before the rows of accounts, so that codes shown to one operator are counted one after the other.
 _TAKE_TURN: Final = text("""
-    INSERT INTO operator_lift (operator, until, lifted_by, lifted_at) VALUES (:operator, 0, '', 0)
+    INSERT INTO operator_lift (operator, until, lifted_by, lifted_at, seal) VALUES (:operator, 0, '', 0, :seal)
     ON CONFLICT (operator) DO UPDATE SET until = operator_lift.until
 """)
 
 _LIFT: Final = text("""
-    INSERT INTO operator_lift (operator, until, lifted_by, lifted_at) VALUES (:operator, :until, :lifted_by, :now)
-    ON CONFLICT (operator) DO UPDATE SET until = :until, lifted_by = :lifted_by, lifted_at = :now
+    INSERT INTO operator_lift (operator, until, lifted_by, lifted_at, seal)
+    VALUES (:operator, :until, :lifted_by, :lifted_at, :seal)
+    ON CONFLICT (operator) DO UPDATE SET until = :until, lifted_by = :lifted_by, lifted_at = :lifted_at, seal = :seal
 """)
 
 
 def take_turn(connection: Connection, operator: str) -> OperatorLift:
-    """Lock the operator's row until the transaction ends, and return it."""
-    connection.execute(_TAKE_TURN, {"operator": operator})
-    row = connection.execute(select(operator_lift).where(operator_lift.c.operator == operator)).one()
-    return OperatorLift(**row._mapping)  # noqa: SLF001 -- SQLAlchemy documents it as public
+    """Lock the operator's row until the transaction ends, and return it. An altered one lifts no limit."""
+    never = {"operator": operator, "until": 0, "lifted_by": "", "lifted_at": 0}
+    connection.execute(_TAKE_TURN, with_seal(connection, operator_lift, never))
+    query = select(operator_lift).where(operator_lift.c.operator == operator)
+    found = one_intact(OperatorLift, connection, query, operator_lift)
+    return found or OperatorLift(operator=operator, until=0, lifted_by="", lifted_at=0, warned_at=None)
 
 
 def mark_warned(connection: Connection, operator: str, now: int) -> None:
@@ -45,13 +49,14 @@ def mark_warned(connection: Connection, operator: str, now: int) -> None:
 
 
 def lift(connection: Connection, operator: str, until: int, lifted_by: str, now: int) -> None:
-    connection.execute(_LIFT, {"operator": operator, "until": until, "lifted_by": lifted_by, "now": now})
+    values = {"operator": operator, "until": until, "lifted_by": lifted_by, "lifted_at": now}
+    connection.execute(_LIFT, with_seal(connection, operator_lift, values))
 
 
 def lifts(connection: Connection, now: int) -> dict[str, int]:
     """Return the operators whose limit is raised now, each with the end of the raised limit."""
     query = select(operator_lift.c.operator, operator_lift.c.until).where(operator_lift.c.until > now)
-    return {row.operator: row.until for row in connection.execute(query)}
+    return {row.operator: row.until for row in intact_rows(connection, query, operator_lift)}
 
 
 def insert_showing(connection: Connection, showing_id: str, operator: str, now: int, forget_until: int) -> None:

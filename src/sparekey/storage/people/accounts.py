@@ -8,7 +8,8 @@ from sqlalchemy import Connection, Select, func, select, text, update
 
 from sparekey.core.search_words import fold_name, words_of
 from sparekey.storage.people.search_words import as_text, insert_words, replace_words
-from sparekey.storage.rows import AnyRow, all_as, one_as
+from sparekey.storage.rows import AnyRow, all_as
+from sparekey.storage.sealed_rows import one_intact, update_rows, with_seal
 from sparekey.storage.tables import account, emergency_code, passkey, security_domain
 
 _IN_ONE_QUERY: Final = 500  # values; SQLite takes 32,766, PostgreSQL plans shorter lists better
@@ -64,8 +65,9 @@ class AccountChanges(TypedDict, total=False):
 
 # Plain text and one call of the driver for many rows: an import brings a hundred thousand.
 _INSERT: Final = text("""
-    INSERT INTO account (id, login, name, domain_id, mail, expires_at, enabled, failures, created_at, words, name_key)
-    VALUES (:id, :login, :name, :domain_id, :mail, :expires_at, :enabled, 0, :created_at, :words, :name_key)
+    INSERT INTO account (id, login, name, domain_id, mail, expires_at, enabled, failures, created_at, words, name_key,
+                         seal)
+    VALUES (:id, :login, :name, :domain_id, :mail, :expires_at, :enabled, 0, :created_at, :words, :name_key, :seal)
 """)
 
 
@@ -78,7 +80,8 @@ def insert_account(connection: Connection, account_id: str, login: str, name: st
 def insert_accounts(connection: Connection, accounts: Sequence[NewAccount]) -> None:
     words = [words_of(user.login, user.name, user.mail) for user in accounts]
     values = [
-        {**asdict(user), "enabled": True, "words": as_text(found), "name_key": fold_name(user.name)}
+        with_seal(connection, account, asdict(user) | {"enabled": True})
+        | {"words": as_text(found), "name_key": fold_name(user.name)}
         for user, found in zip(accounts, words, strict=True)
     ]
     connection.execute(_INSERT, values)
@@ -96,11 +99,11 @@ def find_taken(connection: Connection, logins: Sequence[str]) -> dict[str, str]:
 
 
 def find_account(connection: Connection, login: str) -> Account | None:
-    return one_as(Account, connection.execute(_accounts().where(account.c.login == login)))
+    return one_intact(Account, connection, _accounts().where(account.c.login == login), account)
 
 
 def find_account_by_id(connection: Connection, account_id: str) -> Account | None:
-    return one_as(Account, connection.execute(_accounts().where(account.c.id == account_id)))
+    return one_intact(Account, connection, _accounts().where(account.c.id == account_id), account)
 
 
 def find_with_counts(connection: Connection, account_ids: Collection[str], now: int) -> list[AccountWithCounts]:
@@ -161,10 +164,8 @@ def lock_accounts(connection: Connection, account_ids: Iterable[str]) -> None:
 
 def set_enabled(connection: Connection, account_id: str, *, enabled: bool) -> bool:
     """Enable or disable the account. Return True if that changed it."""
-    changed = connection.execute(
-        update(account).where(account.c.id == account_id, account.c.enabled.is_not(enabled)).values(enabled=enabled)
-    )
-    return changed.rowcount == 1
+    where = (account.c.id == account_id, account.c.enabled.is_not(enabled))
+    return update_rows(connection, account, where, {"enabled": enabled}) == 1
 
 
 def unlock(connection: Connection, account_id: str) -> bool:
@@ -187,11 +188,11 @@ def update_account(connection: Connection, account_id: str, **changes: Unpack[Ac
         words = words_of(row.login, name, changes.get("mail", row.mail))
         replace_words(connection, row.login, row.words, words)
         values |= {"words": as_text(words), "name_key": fold_name(name)}
-    connection.execute(update(account).where(account.c.id == account_id).values(**values))
+    update_rows(connection, account, [account.c.id == account_id], values)
 
 
 def set_domain(connection: Connection, account_id: str, domain_id: str) -> None:
-    connection.execute(update(account).where(account.c.id == account_id).values(domain_id=domain_id))
+    update_rows(connection, account, [account.c.id == account_id], {"domain_id": domain_id})
 
 
 def _accounts() -> Select[*tuple[object, ...]]:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, select
 
-from sparekey.storage.rows import one_as
+from sparekey.storage.sealed_rows import insert_row, one_intact, update_rows
 from sparekey.storage.tables import account, admin_link
 
 
@@ -20,7 +20,7 @@ class UsableLink:
 
 
 def insert_link(connection: Connection, values: Mapping[str, object]) -> None:
-    connection.execute(insert(admin_link).values(used_at=None, **values))
+    insert_row(connection, admin_link, {"used_at": None, **values})
 
 
 def delete_over(connection: Connection, expired_by: int) -> None:
@@ -34,14 +34,10 @@ def find_link(connection: Connection, link_id: str, now: int) -> UsableLink | No
         .outerjoin(account, account.c.id == admin_link.c.account_id)
         .where(admin_link.c.id == link_id, admin_link.c.used_at.is_(None), admin_link.c.expires_at > now)
     )
-    return one_as(UsableLink, connection.execute(query))
+    return one_intact(UsableLink, connection, query, admin_link, account)
 
 
 def use_link(connection: Connection, link_id: str, now: int) -> bool:
     """Use up the link. Return True if it was still valid."""
-    used = connection.execute(
-        update(admin_link)
-        .where(admin_link.c.id == link_id, admin_link.c.used_at.is_(None), admin_link.c.expires_at > now)
-        .values(used_at=now)
-    )
-    return used.rowcount == 1
+    usable = (admin_link.c.id == link_id, admin_link.c.used_at.is_(None), admin_link.c.expires_at > now)
+    return update_rows(connection, admin_link, usable, {"used_at": now}) == 1

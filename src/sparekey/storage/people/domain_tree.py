@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Table, delete, func, select
 
+from sparekey.storage.sealed_rows import update_rows
 from sparekey.storage.tables import account, api_client, device, device_invitation, role_grant, security_domain, token
 
 # The contents of a domain, with a condition if only some rows are in force.
@@ -24,7 +25,7 @@ def lock_tree(connection: Connection) -> None:
 
 
 def set_parent(connection: Connection, domain_id: str, parent_id: str) -> None:
-    connection.execute(update(security_domain).where(security_domain.c.id == domain_id).values(parent_id=parent_id))
+    update_rows(connection, security_domain, [security_domain.c.id == domain_id], {"parent_id": parent_id})
 
 
 def count_contents(connection: Connection, domain_id: str) -> dict[str, int]:
@@ -43,5 +44,5 @@ def delete_domain(connection: Connection, domain_id: str, parent_id: str) -> Non
     connection.execute(delete(device_invitation).where(device_invitation.c.domain_id == domain_id))
     # Tokens as well: an assigned token belongs to its user's domain, but may still name the domain of its import.
     for table in (device, api_client, token):
-        connection.execute(update(table).where(table.c.domain_id == domain_id).values(domain_id=parent_id))
+        update_rows(connection, table, [table.c.domain_id == domain_id], {"domain_id": parent_id})
     connection.execute(delete(security_domain).where(security_domain.c.id == domain_id))

@@ -1,13 +1,14 @@
 """Security domains: a tree of nodes that own users, tokens and devices."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, func, select
 
 from sparekey.core.policy.kinds import PolicyKind
 from sparekey.storage.policies.policies import TABLES
 from sparekey.storage.rows import AnyRow, AnySelect
+from sparekey.storage.sealed_rows import insert_row, intact_rows, one, update_rows
 from sparekey.storage.tables import security_domain
 
 
@@ -27,11 +28,11 @@ class Domain:
 
 def insert_domain(connection: Connection, domain_id: str, name: str, parent_id: str | None) -> None:
     """Add a domain, which uses the default policies until others are assigned."""
-    connection.execute(insert(security_domain).values(id=domain_id, name=name, parent_id=parent_id))
+    insert_row(connection, security_domain, {"id": domain_id, "name": name, "parent_id": parent_id})
 
 
 def find_domain(connection: Connection, name: str) -> Domain | None:
-    row = connection.execute(_domains().where(security_domain.c.name == name)).one_or_none()
+    row = one(intact_rows(connection, _domains().where(security_domain.c.name == name), security_domain))
     return None if row is None else _domain(row)
 
 
@@ -43,9 +44,9 @@ def get_name(connection: Connection, domain_id: str) -> str:
 
 
 def is_top(connection: Connection, domain_id: str) -> bool:
-    """Return True for the domain above all others."""
+    """Return True for the domain above all others. An altered domain is not."""
     query = select(security_domain.c.parent_id).where(security_domain.c.id == domain_id)
-    return connection.execute(query).scalar_one() is None
+    return any(row.parent_id is None for row in intact_rows(connection, query, security_domain))
 
 
 def count_domains(connection: Connection) -> int:
@@ -79,16 +80,33 @@ def domain_and_below(connection: Connection, domain_id: str) -> frozenset[str]:
 
 
 def scopes(connection: Connection, domain_ids: Collection[str]) -> dict[str, dict[str, str]]:
-    """Return the scopes of several domains, by the domain's id: names of domains, by id."""
+    """Return the scopes of several domains, by the domain's id: names of domains, by id.
+
+    An altered domain is in no scope, and neither are the domains below it. Every domain of a scope was asked for, or
+    names its parent under its own seal, and that parent is in the scope, too.
+    """
     if not domain_ids:
         return {}
     columns = (security_domain.c.id.label("root"), security_domain.c.id, security_domain.c.name)
     tree = select(*columns).where(security_domain.c.id.in_(domain_ids)).cte("tree", recursive=True)
     below = select(tree.c.root, security_domain.c.id, security_domain.c.name)
     tree = tree.union_all(below.join(tree, security_domain.c.parent_id == tree.c.id))
-    found: dict[str, dict[str, str]] = {}
-    for root, domain_id, name in connection.execute(select(tree.c.root, tree.c.id, tree.c.name)):
-        found.setdefault(root, {})[domain_id] = name
+    query = select(tree.c.root, security_domain.c.id, security_domain.c.name, security_domain.c.parent_id)
+    rows = intact_rows(connection, query.join(tree, security_domain.c.id == tree.c.id), security_domain)
+    return {root: _below(root, [row for row in rows if row.root == root]) for root in {row.root for row in rows}}
+
+
+def _below(root: str, rows: Sequence[AnyRow]) -> dict[str, str]:
+    """Return the names, by id, of the root and of the domains that hang together with it."""
+    by_parent: dict[str | None, list[AnyRow]] = {}
+    for row in rows:
+        by_parent.setdefault(row.parent_id, []).append(row)
+    found = {row.id: row.name for row in rows if row.id == root}
+    waiting = list(found)
+    while waiting:
+        below = {row.id: row.name for row in by_parent.get(waiting.pop(), ()) if row.id not in found}
+        found |= below
+        waiting.extend(below)
     return found
 
 
@@ -97,11 +115,16 @@ def domain_and_above(connection: Connection, domain_id: str) -> frozenset[str]:
     columns = (security_domain.c.id, security_domain.c.parent_id)
     tree = select(*columns).where(security_domain.c.id == domain_id).cte("above", recursive=True)
     tree = tree.union_all(select(*columns).join(tree, security_domain.c.id == tree.c.parent_id))
-    return frozenset(connection.execute(select(tree.c.id)).scalars())
+    query = select(*columns).join(tree, security_domain.c.id == tree.c.id)
+    parents = {row.id: row.parent_id for row in intact_rows(connection, query, security_domain)}
+    above: list[str] = []
+    here: str | None = domain_id
+    while here is not None and here in parents and here not in above:
+        above.append(here)
+        here = parents[here]
+    return frozenset(above)
 
 
 def assign_policy(connection: Connection, domain_id: str, kind: PolicyKind, policy_id: str | None) -> None:
     """Assign the policy to the domain; None: the domain uses the default policy."""
-    connection.execute(
-        update(security_domain).where(security_domain.c.id == domain_id).values({f"{kind}_policy_id": policy_id})
-    )
+    update_rows(connection, security_domain, [security_domain.c.id == domain_id], {f"{kind}_policy_id": policy_id})

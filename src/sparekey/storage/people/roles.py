@@ -11,15 +11,14 @@ from sqlalchemy import (
     delete,
     exists,
     func,
-    insert,
     literal,
     or_,
     select,
     union_all,
-    update,
 )
 
-from sparekey.storage.rows import AnyRow, AnySelect, all_as, one_as
+from sparekey.storage.rows import AnyRow, AnySelect, all_as
+from sparekey.storage.sealed_rows import all_intact, insert_row, one_intact, update_rows
 from sparekey.storage.tables import account, api_client, passkey, role, role_grant, security_domain, token
 
 
@@ -62,7 +61,7 @@ class RoleGrant:
 def grants_of(connection: Connection, principal_ids: Collection[str]) -> list[HeldRole]:
     """Return every role of these accounts and API clients."""
     query = select(*_GRANT).select_from(role_grant).join(_DOMAIN, _IN_DOMAIN).outerjoin(role, _OF_ROLE)
-    return all_as(HeldRole, connection.execute(query.where(role_grant.c.principal_id.in_(principal_ids))))
+    return all_intact(HeldRole, connection, query.where(role_grant.c.principal_id.in_(principal_ids)), *OF_GRANTS)
 
 
 def with_grants(query: AnySelect, principal: ColumnElement[str]) -> AnySelect:
@@ -85,6 +84,7 @@ def held_role(row: AnyRow) -> HeldRole | None:
 
 
 _DOMAIN: Final = security_domain.alias("granted_in")
+OF_GRANTS: Final = (role_grant, _DOMAIN, role)  # the tables of `with_grants`, whose seals decide
 _IN_DOMAIN: Final = _DOMAIN.c.id == role_grant.c.domain_id
 _OF_ROLE: Final = role.c.name == role_grant.c.role
 _GRANT: Final = (
@@ -97,21 +97,21 @@ _GRANT: Final = (
 
 
 def insert_role(connection: Connection, role_id: str, name: str, permissions: str, now: int) -> None:
-    connection.execute(insert(role).values(id=role_id, name=name, permissions=permissions, created_at=now))
+    insert_row(connection, role, {"id": role_id, "name": name, "permissions": permissions, "created_at": now})
 
 
 def find_role(connection: Connection, name: str) -> Role | None:
-    return one_as(Role, connection.execute(select(role).where(role.c.name == name)))
+    return one_intact(Role, connection, select(role).where(role.c.name == name), role)
 
 
 def lock_role(connection: Connection, name: str) -> Role | None:
     """Lock the role until the transaction ends, so that it is neither changed nor removed, and return it."""
-    return one_as(Role, connection.execute(select(role).where(role.c.name == name).with_for_update()))
+    return one_intact(Role, connection, select(role).where(role.c.name == name).with_for_update(), role)
 
 
 def list_roles(connection: Connection) -> list[Role]:
     """Return the custom roles in order of name."""
-    return all_as(Role, connection.execute(select(role).order_by(role.c.name)))
+    return all_intact(Role, connection, select(role).order_by(role.c.name), role)
 
 
 def count_roles(connection: Connection) -> int:
@@ -119,7 +119,7 @@ def count_roles(connection: Connection) -> int:
 
 
 def set_permissions(connection: Connection, name: str, permissions: str) -> None:
-    connection.execute(update(role).where(role.c.name == name).values(permissions=permissions))
+    update_rows(connection, role, [role.c.name == name], {"permissions": permissions})
 
 
 def delete_role(connection: Connection, name: str) -> None:
@@ -129,11 +129,8 @@ def delete_role(connection: Connection, name: str) -> None:
 
 
 def insert_grant(connection: Connection, grant_id: str, name: str, principal_id: str, domain_id: str, now: int) -> None:
-    connection.execute(
-        insert(role_grant).values(
-            id=grant_id, role=name, principal_id=principal_id, domain_id=domain_id, created_at=now
-        )
-    )
+    values = {"id": grant_id, "role": name, "principal_id": principal_id, "domain_id": domain_id, "created_at": now}
+    insert_row(connection, role_grant, values)
 
 
 def find_grant(connection: Connection, name: str, principal_id: str, domain_id: str) -> str | None:

@@ -6,6 +6,7 @@ from sqlalchemy import Connection, or_, select
 
 from sparekey.core.policy.kinds import PolicyKind
 from sparekey.storage.policies.policies import TABLES, NamedPolicy, read_policy
+from sparekey.storage.sealed_rows import intact_rows
 from sparekey.storage.tables import security_domain
 
 
@@ -31,4 +32,4 @@ def in_force_in(connection: Connection, kind: PolicyKind, domain_ids: frozenset[
     assigned_in_domains = select(assigned).where(security_domain.c.id.in_(domain_ids))
     by_default = select(security_domain.c.id).where(security_domain.c.id.in_(domain_ids), assigned.is_(None))
     query = select(table).where(or_(table.c.id.in_(assigned_in_domains), table.c.is_default & by_default.exists()))
-    return [read_policy(kind, row) for row in connection.execute(query.order_by(table.c.name))]
+    return [read_policy(kind, row) for row in intact_rows(connection, query.order_by(table.c.name), table)]

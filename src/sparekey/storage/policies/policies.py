@@ -5,10 +5,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Column, Connection, Table, case, delete, exists, insert, or_, select, update
+from sqlalchemy import Column, Connection, Table, delete, exists, or_, select
 
 from sparekey.core.policy.kinds import PolicyKind, StoredPolicy
 from sparekey.storage.rows import AnyRow, AnySelect
+from sparekey.storage.sealed_rows import insert_row, intact_rows, one, update_rows
 from sparekey.storage.tables import lockout_policy, offline_policy, security_domain, token_policy
 
 TABLES: Final[Mapping[PolicyKind, Table]] = {
@@ -42,11 +43,11 @@ def insert_policy(
     connection: Connection, kind: PolicyKind, policy_id: str, name: str, policy: StoredPolicy, *, is_default: bool
 ) -> None:
     values = {"id": policy_id, "name": name, "is_default": is_default, "revision": 1}
-    connection.execute(insert(TABLES[kind]).values(**values, **dataclasses.asdict(policy)))
+    insert_row(connection, TABLES[kind], {**values, **dataclasses.asdict(policy)})
 
 
 def find_policy(connection: Connection, kind: PolicyKind, name: str) -> NamedPolicy | None:
-    row = connection.execute(select(TABLES[kind]).where(TABLES[kind].c.name == name)).one_or_none()
+    row = one(intact_rows(connection, select(TABLES[kind]).where(TABLES[kind].c.name == name), TABLES[kind]))
     return None if row is None else read_policy(kind, row)
 
 
@@ -73,7 +74,7 @@ def policies_of_domains(
         query = query.where(security_domain.c.id.in_(domain_ids))
     read: dict[str, NamedPolicy] = {}
     found = []
-    for row in connection.execute(query):
+    for row in intact_rows(connection, query, TABLES[kind], security_domain):
         if row.id not in read:
             read[row.id] = read_policy(kind, row)
         found.append(PolicyInForce(row.domain_id, row.domain, read[row.id]))
@@ -154,22 +155,20 @@ def domains_using(connection: Connection, kind: PolicyKind, policy_id: str, *, i
 
 def update_policy(connection: Connection, kind: PolicyKind, policy_id: str, policy: StoredPolicy) -> None:
     """Replace the values and raise the revision."""
-    connection.execute(
-        update(TABLES[kind])
-        .where(TABLES[kind].c.id == policy_id)
-        .values(revision=TABLES[kind].c.revision + 1, **dataclasses.asdict(policy))
+    values = dataclasses.asdict(policy)
+    update_rows(
+        connection, TABLES[kind], [TABLES[kind].c.id == policy_id], lambda row: {**values, "revision": row.revision + 1}
     )
 
 
 def make_default(connection: Connection, kind: PolicyKind, policy_id: str) -> bool:
     """Make this policy the only default of its kind. Return False, and change nothing, if it is gone.
 
-    It is one statement, so that there is one default at any time. The caller holds `lock_policies`.
+    The caller holds `lock_policies`, so that others see one default at any time.
     """
     table = TABLES[kind]
     wanted = exists().where(table.alias().c.id == policy_id)
-    changed = update(table).where(wanted).values(is_default=case((table.c.id == policy_id, True), else_=False))
-    return connection.execute(changed).rowcount > 0
+    return update_rows(connection, table, [wanted], lambda row: {"is_default": row.id == policy_id}) > 0
 
 
 def delete_policy(connection: Connection, kind: PolicyKind, policy_id: str) -> bool:
@@ -177,9 +176,7 @@ def delete_policy(connection: Connection, kind: PolicyKind, policy_id: str) -> b
 
     Return False if it is the default, or gone; the caller must then roll back.
     """
-    connection.execute(
-        update(security_domain).where(_assigned_id(kind) == policy_id).values({_assigned_id(kind): None})
-    )
+    update_rows(connection, security_domain, [_assigned_id(kind) == policy_id], {_assigned_id(kind).name: None})
     table = TABLES[kind]
     gone = connection.execute(delete(table).where(table.c.id == policy_id, table.c.is_default.is_(False)))
     return gone.rowcount > 0

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, func, select
 
-from sparekey.storage.rows import AnySelect, all_as, one_as
+from sparekey.storage.rows import AnySelect, all_as
+from sparekey.storage.sealed_rows import insert_row, one_intact, update_rows
 from sparekey.storage.tables import api_client, security_domain
 
 
@@ -33,25 +34,24 @@ def insert_client(
     created_at: int,
     expires_at: int | None,
 ) -> None:
-    connection.execute(
-        insert(api_client).values(
-            id=client_id,
-            name=name,
-            key_hash=key_hash,
-            domain_id=domain_id,
-            addresses=addresses,
-            created_at=created_at,
-            expires_at=expires_at,
-        )
-    )
+    values = {
+        "id": client_id,
+        "name": name,
+        "key_hash": key_hash,
+        "domain_id": domain_id,
+        "addresses": addresses,
+        "created_at": created_at,
+        "expires_at": expires_at,
+    }
+    insert_row(connection, api_client, values)
 
 
 def find_client(connection: Connection, key_hash: bytes) -> Client | None:
-    return one_as(Client, connection.execute(_clients().where(api_client.c.key_hash == key_hash)))
+    return one_intact(Client, connection, _clients().where(api_client.c.key_hash == key_hash), api_client)
 
 
 def find_client_named(connection: Connection, name: str) -> Client | None:
-    return one_as(Client, connection.execute(_clients().where(api_client.c.name == name)))
+    return one_intact(Client, connection, _clients().where(api_client.c.name == name), api_client)
 
 
 def list_clients(
@@ -103,7 +103,5 @@ def _clients() -> AnySelect:
 
 def revoke_client(connection: Connection, client_id: str, now: int) -> bool:
     """Revoke the client. Return False if it is revoked already."""
-    revoked = connection.execute(
-        update(api_client).where(api_client.c.id == client_id, api_client.c.revoked_at.is_(None)).values(revoked_at=now)
-    )
-    return revoked.rowcount == 1
+    where = (api_client.c.id == client_id, api_client.c.revoked_at.is_(None))
+    return update_rows(connection, api_client, where, {"revoked_at": now}) == 1

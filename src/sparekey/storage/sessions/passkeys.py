@@ -1,13 +1,14 @@
 """Passkeys, and the challenges that authenticators have answered. A challenge can be answered once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final
 
-from sqlalchemy import Connection, delete, func, insert, select, text, update
+from sqlalchemy import Connection, delete, func, select, text
 
 from sparekey.durations import DAY_SECONDS
 from sparekey.storage.rows import all_as, one_as
+from sparekey.storage.sealed_rows import all_intact, insert_row, one_intact, update_rows
 from sparekey.storage.tables import passkey, passkey_challenge
 
 
@@ -26,19 +27,22 @@ class Passkey:
     last_used_at: int | None
 
 
+_COLUMNS: Final = [passkey.c[field.name] for field in fields(Passkey)]
+
+
 def insert_passkey(connection: Connection, values: Mapping[str, object]) -> None:
-    connection.execute(insert(passkey).values(last_used_at=None, **values))
+    insert_row(connection, passkey, {"last_used_at": None, **values})
 
 
 def find_by_credential(connection: Connection, credential_id: bytes) -> Passkey | None:
     query = select(passkey).where(passkey.c.credential_id == credential_id)
-    return one_as(Passkey, connection.execute(query))
+    return one_intact(Passkey, connection, query, passkey)
 
 
 def list_of_account(connection: Connection, account_id: str) -> list[Passkey]:
     """Return the passkeys of the account, oldest first."""
     query = select(passkey).where(passkey.c.account_id == account_id).order_by(passkey.c.created_at, passkey.c.id)
-    return all_as(Passkey, connection.execute(query))
+    return all_intact(Passkey, connection, query, passkey)
 
 
 def count_of_account(connection: Connection, account_id: str) -> int:
@@ -48,18 +52,18 @@ def count_of_account(connection: Connection, account_id: str) -> int:
 
 def mark_used(connection: Connection, passkey_id: str, count: int, now: int) -> None:
     """Save the sign count. The caller has locked the account, so that a second answer sees the count of the first."""
-    connection.execute(update(passkey).where(passkey.c.id == passkey_id).values(sign_count=count, last_used_at=now))
+    update_rows(connection, passkey, [passkey.c.id == passkey_id], {"sign_count": count, "last_used_at": now})
 
 
 def delete_passkey(connection: Connection, account_id: str, passkey_id: str) -> Passkey | None:
     """Delete the passkey of this account and return it; None: there was none."""
-    query = delete(passkey).where(passkey.c.id == passkey_id, passkey.c.account_id == account_id).returning(passkey)
+    query = delete(passkey).where(passkey.c.id == passkey_id, passkey.c.account_id == account_id).returning(*_COLUMNS)
     return one_as(Passkey, connection.execute(query))
 
 
 def delete_of_account(connection: Connection, account_id: str) -> list[Passkey]:
     """Delete the passkeys of the account and return them."""
-    query = delete(passkey).where(passkey.c.account_id == account_id).returning(passkey)
+    query = delete(passkey).where(passkey.c.account_id == account_id).returning(*_COLUMNS)
     return all_as(Passkey, connection.execute(query))
 
 

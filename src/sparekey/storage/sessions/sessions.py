@@ -7,10 +7,11 @@ one kind is never found among the other kind.
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Select, Table, delete, func, insert, literal, select, tuple_, update
+from sqlalchemy import Connection, Select, Table, delete, func, literal, select, tuple_
 
-from sparekey.storage.people.roles import HeldRole, held_role, with_grants
-from sparekey.storage.rows import AnyRow, AnySelect, all_as, one_as
+from sparekey.storage.people.roles import OF_GRANTS, HeldRole, held_role, with_grants
+from sparekey.storage.rows import AnyRow, AnySelect, all_as
+from sparekey.storage.sealed_rows import insert_row, intact_rows, one_intact, update_rows
 from sparekey.storage.tables import account, admin_session, security_domain, user_session
 
 
@@ -74,27 +75,26 @@ def insert_session(
     **more: str | None,
 ) -> None:
     """Insert a session whose second factor was shown now. `more`: columns that only this table has."""
-    connection.execute(
-        insert(table).values(
-            id=session_id,
-            account_id=account_id,
-            created_at=now,
-            last_used_at=now,
-            expires_at=expires_at,
-            second_factor_at=now,
-            **more,
-        )
-    )
+    values = {
+        "id": session_id,
+        "account_id": account_id,
+        "created_at": now,
+        "last_used_at": now,
+        "expires_at": expires_at,
+        "second_factor_at": now,
+    }
+    insert_row(connection, table, {**values, **more})
 
 
 def find_session(connection: Connection, session_id: str, table: Table = admin_session) -> StoredSession | None:
-    return one_as(StoredSession, connection.execute(_with_account(table).where(table.c.id == session_id)))
+    query = _with_account(table).where(table.c.id == session_id)
+    return one_intact(StoredSession, connection, query, table, account)
 
 
 def find_with_grants(connection: Connection, session_id: str) -> SessionAndGrants | None:
     """Return an administrator's session and grants, read in one statement because every page needs both."""
     query = with_grants(_with_account(admin_session), account.c.id).where(admin_session.c.id == session_id)
-    rows = connection.execute(query).all()
+    rows = intact_rows(connection, query, admin_session, account, *OF_GRANTS)
     if not rows:
         return None
     return SessionAndGrants(session=_session(rows[0]), grants=tuple(filter(None, map(held_role, rows))))
@@ -134,24 +134,21 @@ def _with_account(table: Table) -> AnySelect:
 
 def mark_used(connection: Connection, session_id: str, now: int, table: Table = admin_session) -> None:
     """Save the time of the last use. It never goes back."""
-    connection.execute(
-        update(table).where(table.c.id == session_id, table.c.last_used_at < now).values(last_used_at=now)
-    )
+    update_rows(connection, table, (table.c.id == session_id, table.c.last_used_at < now), {"last_used_at": now})
 
 
 def refresh_second_factor(
     connection: Connection, session_id: str, now: int, table: Table = admin_session, **more: str | None
 ) -> None:
     """Save that the second factor was shown now. `more`: columns that only this table has."""
-    connection.execute(
-        update(table).where(table.c.id == session_id).values(second_factor_at=now, last_used_at=now, **more)
-    )
+    values = {"second_factor_at": now, "last_used_at": now, **more}
+    update_rows(connection, table, [table.c.id == session_id], values)
 
 
 def find_second_factor(connection: Connection, session_id: str, table: Table = admin_session) -> SecondFactor | None:
     token_id = table.c.get("token_id", literal(None))
     query = select(table.c.account_id, table.c.method, table.c.second_factor_at, token_id.label("token_id"))
-    return one_as(SecondFactor, connection.execute(query.where(table.c.id == session_id)))
+    return one_intact(SecondFactor, connection, query.where(table.c.id == session_id), table)
 
 
 def delete_session(connection: Connection, session_id: str, table: Table = admin_session) -> bool:

@@ -1,11 +1,12 @@
 """Open challenges of sign-ins."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, select
 
 from sparekey.core.reasons import ChallengeKind, Method
+from sparekey.storage.sealed_rows import insert_row, one_intact
 from sparekey.storage.tables import sign_in_challenge
 
 
@@ -27,15 +28,13 @@ class StoredChallenge:
 
 
 def insert_challenge(connection: Connection, values: Mapping[str, object]) -> None:
-    connection.execute(insert(sign_in_challenge).values(**values))
+    insert_row(connection, sign_in_challenge, values)
 
 
 def find_challenge(connection: Connection, challenge_id: str) -> StoredChallenge | None:
-    row = connection.execute(select(sign_in_challenge).where(sign_in_challenge.c.id == challenge_id)).one_or_none()
-    if row is None:
-        return None
-    columns = dict(row._mapping)  # noqa: SLF001 -- SQLAlchemy documents it as public
-    return StoredChallenge(**columns | {"ask": ChallengeKind(row.ask), "method": Method(row.method)})
+    query = select(sign_in_challenge).where(sign_in_challenge.c.id == challenge_id)
+    found = one_intact(StoredChallenge, connection, query, sign_in_challenge)
+    return None if found is None else replace(found, ask=ChallengeKind(found.ask), method=Method(found.method))
 
 
 def consume_challenge(connection: Connection, challenge_id: str) -> bool:

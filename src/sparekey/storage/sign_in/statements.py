@@ -5,34 +5,56 @@ Rules (architecture, rule 5): never read, compare, write. One tokencode has one 
 the transaction that the answer waits for. Every statement runs the same on SQLite and PostgreSQL.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from operator import itemgetter
 from typing import Final
 
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import Connection, TextClause, select, text
 
 from sparekey.core.emergency.online import EmergencyKind, IfAvailable
 from sparekey.core.policy.lockout import LOCKOUT_FIELDS, LockoutPolicy
 from sparekey.core.policy.token import TOKEN_FIELDS, TokenPolicy
 from sparekey.core.reasons import ChallengeKind, Method, Reason
+from sparekey.core.row_seals import SealedKind
 from sparekey.core.sign_in.authenticate import NEXT_TOKENCODE_TEXT
 from sparekey.core.sign_in.outcome import Asked, Denied, Granted, Outcome
 from sparekey.storage.audit_log.events import INSERT_ROW
 from sparekey.storage.emergency.offline import EmergencyCode, code_of
 from sparekey.storage.pipeline import execute_together
-from sparekey.storage.rows import AnyRow, all_as
+from sparekey.storage.rows import AnyRow
+from sparekey.storage.seal_sides import SEAL, kinds_of
+from sparekey.storage.sealed_rows import all_intact, intact_rows, seals_of
+from sparekey.storage.seals_in_use import SealsInUse
+from sparekey.storage.tables import device, device_code, emergency_code, online_emergency, online_emergency_code
 from sparekey.storage.tokens.tokens import TokenColumns
 
+_ACCOUNT_KIND: Final = kinds_of("account")[SEAL]
+_TOKEN_KIND: Final = kinds_of("token")[SEAL]
+_DOMAIN_KIND: Final = kinds_of("security_domain")[SEAL]
+_LOCKOUT_KIND: Final = kinds_of("lockout_policy")[SEAL]
+_POLICY_KIND: Final = kinds_of("token_policy")[SEAL]
+_EMERGENCY_KIND: Final = kinds_of("online_emergency")[SEAL]
+_ONLINE_CODE_KIND: Final = kinds_of("online_emergency_code")[SEAL]
+
+
+def _sealed(alias: str, kind: SealedKind) -> str:
+    """Return the sealed columns of a table, and the seal, for a statement."""
+    return ", ".join(f"{alias}.{name}" for name in (*kind.columns, SEAL))
+
+
 # Columns are read by position, in the slices below: reading by name would take half as long as the statement itself.
+# Of each table it takes what its seal covers (S47).
 _SNAPSHOT: Final = text(f"""
-    SELECT a.id, a.login, a.domain_id, a.enabled, a.expires_at, a.failures, a.first_failure_at, a.locked_at,
-           t.id, t.serial, t.type, t.digits, t.interval, t.algorithm, t.seed_sealed, t.drift, t.last_step,
-           t.enabled, t.lost, t.expires_at, t.with_pin, t.pin_sealed, t.pin_salt, t.pin_memory, t.pin_passes,
-           t.pin_must_change, t.pin_set_at, t.offline_code_online,
-           e.kind, e.if_available, e.expires_at,
-           {", ".join(f"k.{name}" for name in LOCKOUT_FIELDS)},
-           {", ".join(f"p.{name}" for name in TOKEN_FIELDS)}
+    SELECT {_sealed("a", _ACCOUNT_KIND)},
+           {_sealed("t", _TOKEN_KIND)},
+           {_sealed("d", _DOMAIN_KIND)},
+           {_sealed("k", _LOCKOUT_KIND)},
+           {_sealed("p", _POLICY_KIND)},
+           a.failures, a.first_failure_at, a.locked_at,
+           t.drift, t.last_step,
+           {_sealed("e", _EMERGENCY_KIND)}
     FROM account a
     JOIN security_domain d ON d.id = a.domain_id
     JOIN lockout_policy k ON k.id = d.lockout_policy_id OR (d.lockout_policy_id IS NULL AND k.is_default)
@@ -42,30 +64,47 @@ _SNAPSHOT: Final = text(f"""
     WHERE a.login = :login
     ORDER BY t.created_at, t.id
 """)  # noqa: S608 -- names of columns
-_ACCOUNT: Final = slice(0, 8)
-_TOKEN: Final = slice(8, 28)
-_EMERGENCY: Final = slice(28, 31)
-_LOCKOUT: Final = slice(31, 31 + len(LOCKOUT_FIELDS))
-_TOKEN_POLICY: Final = slice(_LOCKOUT.stop, None)
 
-# Versions that some device may still hold: the one that it confirmed, and the one that is assigned to it.
-_CODES: Final = text("""
-    SELECT c.id, c.kind, c.token_id, c.account_id, c.version, c.code_sealed, c.created_at, c.not_after, c.shown_at,
-           c.used_at, c.reset_at
-    FROM emergency_code c
-    WHERE c.account_id = :account_id AND c.token_id IS NOT NULL
-      AND EXISTS (SELECT 1 FROM device_code h JOIN device d ON d.id = h.device_id
-                  WHERE h.owner_id = c.token_id AND (h.code_id = c.id OR h.held_code_id = c.id)
-                    AND d.revoked_at IS NULL)
-    ORDER BY c.version
-""")
 
-_ONLINE_CODES: Final = text("""
-    SELECT c.id, c.token_id, e.account_id, c.code_sealed
-    FROM online_emergency_code c JOIN online_emergency e ON e.token_id = c.token_id
-    WHERE e.account_id = :account_id AND (e.kind = 'fixed' OR c.used_at IS NULL)
-    ORDER BY c.id
-""")
+def _after(before: slice, number: int) -> slice:
+    return slice(before.stop, before.stop + number)
+
+
+# Each slice of sealed columns is followed by one place for the seal.
+_ACCOUNT: Final = slice(0, len(_ACCOUNT_KIND.columns))
+_TOKEN: Final = slice(_ACCOUNT.stop + 1, _ACCOUNT.stop + 1 + len(_TOKEN_KIND.columns))
+_DOMAIN: Final = slice(_TOKEN.stop + 1, _TOKEN.stop + 1 + len(_DOMAIN_KIND.columns))
+_LOCKOUT: Final = slice(_DOMAIN.stop + 1, _DOMAIN.stop + 1 + len(_LOCKOUT_KIND.columns))
+_TOKEN_POLICY: Final = slice(_LOCKOUT.stop + 1, _LOCKOUT.stop + 1 + len(_POLICY_KIND.columns))
+_FAILURES: Final = slice(_TOKEN_POLICY.stop + 1, _TOKEN_POLICY.stop + 4)
+_STEPS: Final = _after(_FAILURES, 2)
+_EMERGENCY: Final = _after(_STEPS, len(_EMERGENCY_KIND.columns))
+_ID: Final = _TOKEN.start
+_ACCOUNT_COLUMNS: Final = ("id", "login", "domain_id", "enabled", "expires_at")
+_of_account: Final = itemgetter(*map(_ACCOUNT_KIND.columns.index, _ACCOUNT_COLUMNS))
+_of_emergency: Final = itemgetter(*map(_EMERGENCY_KIND.columns.index, ("kind", "if_available", "expires_at")))
+_TOKEN_COLUMNS: Final = (
+    "id",
+    "serial",
+    "type",
+    "digits",
+    "interval",
+    "algorithm",
+    "seed_sealed",
+    "enabled",
+    "lost",
+    "expires_at",
+    "with_pin",
+    "pin_sealed",
+    "pin_salt",
+    "pin_memory",
+    "pin_passes",
+    "pin_must_change",
+    "pin_set_at",
+    "offline_code_online",
+)
+_of_token: Final = itemgetter(*map(_TOKEN_KIND.columns.index, _TOKEN_COLUMNS))
+_POLICY_FIELDS: Final = len(_POLICY_KIND.columns) - len(TOKEN_FIELDS)  # where they begin; so they do in each policy
 
 # Every accept locks the account's row. So accepts and failures of one account are settled one after the other, and no
 # accept gets past a lock of the account that was committed before.
@@ -87,7 +126,7 @@ _USE_CODE: Final = text("""
 """)
 
 _USE_ONLINE_CODE: Final = text("""
-    UPDATE online_emergency_code SET used_at = :now
+    UPDATE online_emergency_code SET used_at = :now, seal = :used_seal
     WHERE id = :code_id AND token_id = :token_id
       AND EXISTS (SELECT 1 FROM online_emergency e JOIN token t ON t.id = e.token_id
                   WHERE e.token_id = :token_id AND t.enabled AND (e.expires_at IS NULL OR e.expires_at > :now)
@@ -185,12 +224,20 @@ class OnlineCode:
 
 
 def find_sign_in_account(connection: Connection, login: str) -> SignInAccount | None:
-    """Return the account with its tokens, oldest first. None if no user has this login."""
+    """Return the account with its tokens, oldest first. None if no user has this login.
+
+    What was altered in the database does not exist: a token, or the user if it is the account, its domain or a policy.
+    """
     rows = connection.execute(_SNAPSHOT, {"login": login}).all()
     if not rows:
         return None
+    seals = seals_of(connection)
+    rows = [row for row in rows if _policies_hold(seals, row)]
+    if not rows or not _holds(seals, _ACCOUNT_KIND, rows[0], _ACCOUNT) or not _agree(seals, rows):
+        return None
     first = rows[0]
-    account_id, login, domain_id, enabled, expires_at, failures, first_failure_at, locked_at = first[_ACCOUNT]
+    account_id, login, domain_id, enabled, expires_at = _of_account(first[_ACCOUNT])
+    failures, first_failure_at, locked_at = first[_FAILURES]
     return SignInAccount(
         id=account_id,
         login=login,
@@ -200,20 +247,73 @@ def find_sign_in_account(connection: Connection, login: str) -> SignInAccount | 
         failures=failures,
         first_failure_at=first_failure_at,
         locked_at=locked_at,
-        lockout=_lockout_policy(first[_LOCKOUT]),
-        token_policy=_token_policy(first[_TOKEN_POLICY]),
-        tokens=tuple([_token(account_id, row) for row in rows if row[_TOKEN.start] is not None]),
+        lockout=_lockout_policy(first[_LOCKOUT][_POLICY_FIELDS:]),
+        token_policy=_token_policy(first[_TOKEN_POLICY][_POLICY_FIELDS:]),
+        tokens=tuple(
+            [
+                _token(seals, account_id, row)
+                for row in rows
+                if row[_ID] is not None and _holds(seals, _TOKEN_KIND, row, _TOKEN)
+            ]
+        ),
     )
 
 
+def _holds(seals: SealsInUse, kind: SealedKind, row: AnyRow, place: slice) -> bool:
+    values = row[place]
+    if seals.seals.holds(kind, values, row[place.stop]):
+        return True
+    seals.note(kind.name, str(values[0]))
+    return False
+
+
+def _policies_hold(seals: SealsInUse, row: AnyRow) -> bool:
+    """Return True if domain and policies were not altered. They are few, so that they are verified once."""
+    for kind, place in ((_DOMAIN_KIND, _DOMAIN), (_LOCKOUT_KIND, _LOCKOUT), (_POLICY_KIND, _TOKEN_POLICY)):
+        if not seals.seals.holds_again(kind, row[place], row[place.stop]):
+            seals.note(kind.name, str(row[place.start]))
+            return False
+    return True
+
+
+def _agree(seals: SealsInUse, rows: Sequence[AnyRow]) -> bool:
+    """Return True if all rows have the same policies: an older row that was put back may be a second default."""
+    for kind, place in ((_LOCKOUT_KIND, _LOCKOUT), (_POLICY_KIND, _TOKEN_POLICY)):
+        ids = {row[place.start] for row in rows}
+        if len(ids) > 1:
+            for policy_id in ids:
+                seals.note(kind.name, str(policy_id))
+            return False
+    return True
+
+
 def codes_on_devices(connection: Connection, account_id: str) -> list[EmergencyCode]:
-    """Return the versions of the account's offline emergency tokencodes that some device may still hold."""
-    return [code_of(row) for row in connection.execute(_CODES, {"account_id": account_id})]
+    """Return the versions of the account's offline emergency tokencodes that some device may still hold.
+
+    They are the one that the device has confirmed, and the one that is assigned to it.
+    """
+    held = (device_code.c.code_id == emergency_code.c.id) | (device_code.c.held_code_id == emergency_code.c.id)
+    query = (
+        select(emergency_code)
+        .join(device_code, (device_code.c.owner_id == emergency_code.c.token_id) & held)
+        .join(device, device.c.id == device_code.c.device_id)
+        .where(emergency_code.c.account_id == account_id, device.c.revoked_at.is_(None))
+        .order_by(emergency_code.c.version)
+    )
+    rows = intact_rows(connection, query, emergency_code, device_code, device)
+    return list({row.id: code_of(row) for row in rows}.values())
 
 
 def online_codes(connection: Connection, account_id: str) -> list[OnlineCode]:
     """Return the unused codes of the account's online emergency access, which may have expired."""
-    return all_as(OnlineCode, connection.execute(_ONLINE_CODES, {"account_id": account_id}))
+    code, access = online_emergency_code, online_emergency
+    query = (
+        select(code.c.id, code.c.token_id, access.c.account_id, code.c.code_sealed)
+        .join(access, access.c.token_id == code.c.token_id)
+        .where(access.c.account_id == account_id, (access.c.kind == EmergencyKind.FIXED) | code.c.used_at.is_(None))
+        .order_by(code.c.id)
+    )
+    return all_intact(OnlineCode, connection, query, code, access)
 
 
 # Policies are few and immutable, so each is validated once and not at every sign-in.
@@ -229,7 +329,7 @@ def _token_policy(values: tuple[object, ...]) -> TokenPolicy:
     return TokenPolicy.of(dict(zip(TOKEN_FIELDS, values, strict=True)))
 
 
-def _token(account_id: str, row: AnyRow) -> SignInToken:
+def _token(seals: SealsInUse, account_id: str, row: AnyRow) -> SignInToken:
     """Read the token from a row of the snapshot. Plain SQL on SQLite has no booleans."""
     (
         token_id,
@@ -239,8 +339,6 @@ def _token(account_id: str, row: AnyRow) -> SignInToken:
         interval,
         algorithm,
         seed_sealed,
-        drift,
-        last_step,
         enabled,
         lost,
         expires_at,
@@ -252,7 +350,8 @@ def _token(account_id: str, row: AnyRow) -> SignInToken:
         pin_must_change,
         pin_set_at,
         offline_code_online,
-    ) = row[_TOKEN]
+    ) = _of_token(row[_TOKEN])
+    drift, last_step = row[_STEPS]
     return SignInToken(
         id=token_id,
         account_id=account_id,
@@ -275,12 +374,13 @@ def _token(account_id: str, row: AnyRow) -> SignInToken:
         pin_must_change=bool(pin_must_change),
         pin_set_at=pin_set_at,
         offline_code_online=bool(offline_code_online),
-        emergency=_emergency(*row[_EMERGENCY]),
+        emergency=_emergency(seals, row),
     )
 
 
-def _emergency(kind: str | None, if_available: str, expires_at: int | None) -> EmergencyTerms | None:
-    if kind is None:
+def _emergency(seals: SealsInUse, row: AnyRow) -> EmergencyTerms | None:
+    kind, if_available, expires_at = _of_emergency(row[_EMERGENCY])
+    if kind is None or not _holds(seals, _EMERGENCY_KIND, row, _EMERGENCY):
         return None
     return EmergencyTerms(kind=EmergencyKind(kind), if_available=IfAvailable(if_available), expires_at=expires_at)
 
@@ -335,7 +435,7 @@ def _grant(connection: Connection, granted: Granted, now: int, policy: LockoutPo
     if not _one_row(connection, _TAKE_UNSUSPECTED, values):
         return _suspected(connection, granted, now, policy)
     use, lost_race = _use_of(granted)
-    if not _one_row(connection, use, values):
+    if not _one_row(connection, use, values | _used_seal(connection, granted, now)):
         return Denied(lost_race, granted.account_id, granted.token_id, counted=True, replay_step=granted.step)
     if granted.ends_emergency:
         end_emergency(connection, granted.token_id or "")
@@ -360,6 +460,15 @@ def _use_of(granted: Granted) -> tuple[TextClause, Reason]:
     return _USE_CODE, Reason.EMERGENCY_CODE_EXPIRED
 
 
+def _used_seal(connection: Connection, granted: Granted, now: int) -> dict[str, object]:
+    """Return the seal of a code of online emergency access that is used now. Its row was verified in the snapshot."""
+    if granted.method is not Method.ONLINE_EMERGENCY:
+        return {}
+    values = {"id": granted.code_id, "token_id": granted.token_id, "used_at": now}
+    seals = seals_of(connection).seals
+    return {"used_seal": seals.seal(_ONLINE_CODE_KIND, [values[name] for name in _ONLINE_CODE_KIND.columns])}
+
+
 def _ask(connection: Connection, asked: Asked, now: int, policy: LockoutPolicy) -> Outcome:
     """Commit a challenge after a right code. Failures still count until the sign-in is complete."""
     granted = asked.granted
@@ -367,7 +476,7 @@ def _ask(connection: Connection, asked: Asked, now: int, policy: LockoutPolicy) 
     if not _one_row(connection, _TAKE_ACCOUNT, values):
         return Denied(Reason.LOCKED, granted.account_id, granted.token_id)
     use, lost_race = _use_of(granted)
-    if asked.uses_code and not _one_row(connection, use, values):
+    if asked.uses_code and not _one_row(connection, use, values | _used_seal(connection, granted, now)):
         return Denied(lost_race, granted.account_id, granted.token_id, counted=True, replay_step=granted.step)
     return asked
 

@@ -1,7 +1,8 @@
 """The rows that belong to a token and end when its user no longer has it, or when it is deleted."""
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, select
 
+from sparekey.storage.sealed_rows import update_rows
 from sparekey.storage.tables import (
     device_code,
     device_token,
@@ -25,7 +26,7 @@ def end_for_user(connection: Connection, token_id: str, now: int) -> None:
         connection.execute(delete(table).where(table.c.token_id == token_id))
     connection.execute(delete(device_code).where(device_code.c.owner_id == token_id))
     valid = (emergency_code.c.token_id == token_id, emergency_code.c.not_after > now)
-    connection.execute(update(emergency_code).where(*valid).values(not_after=now))
+    update_rows(connection, emergency_code, valid, {"not_after": now})
 
 
 def delete_token(connection: Connection, token_id: str) -> bool:

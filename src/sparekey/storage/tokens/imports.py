@@ -10,6 +10,7 @@ from typing import Final
 from sqlalchemy import Connection, func, select
 
 from sparekey.storage.bulk import insert_many
+from sparekey.storage.sealed_rows import with_seal
 from sparekey.storage.tables import account, token
 from sparekey.storage.tokens.tokens import UnusedToken, columns_of
 
@@ -34,6 +35,6 @@ def insert_tokens(
     connection: Connection, new: Sequence[UnusedToken], audit_rows: Sequence[Mapping[str, object]]
 ) -> None:
     """Insert the tokens with their audit rows."""
-    rows = [columns_of(unused) for unused in new]
+    rows = [with_seal(connection, token, columns_of(unused)) for unused in new]
     insert_many(connection, "token", tuple(rows[0]) if rows else (), rows)
     insert_many(connection, "audit", _AUDIT_COLUMNS, audit_rows)

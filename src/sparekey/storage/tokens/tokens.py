@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Final, TypedDict, Unpack
 
-from sqlalchemy import Connection, Select, case, func, insert, select, update
+from sqlalchemy import Connection, Select, case, func, select, update
 
 from sparekey.core.search_words import serial_key
 from sparekey.storage.rows import AnyRow
+from sparekey.storage.sealed_rows import insert_row, intact_rows, one, update_rows
 from sparekey.storage.tables import account, device_token, security_domain, token
 
 
@@ -120,7 +121,7 @@ class TokenChanges(TypedDict, total=False):
 
 
 def insert_token(connection: Connection, new: UnusedToken) -> None:
-    connection.execute(insert(token).values(**columns_of(new)))
+    insert_row(connection, token, columns_of(new))
 
 
 def columns_of(new: UnusedToken) -> dict[str, object]:
@@ -180,7 +181,7 @@ def tokens_on_device(connection: Connection, device_id: str, account_id: str) ->
         .where(device_token.c.device_id == device_id, token.c.account_id == account_id)
         .order_by(device_token.c.last_used.desc(), token.c.id)
     )
-    return [token_of(row) for row in connection.execute(query)]
+    return [token_of(row) for row in intact_rows(connection, query, token, device_token)]
 
 
 def token_of(row: AnyRow) -> Token:
@@ -220,20 +221,25 @@ def token_of(row: AnyRow) -> Token:
 
 
 def update_token(connection: Connection, token_id: str, **changes: Unpack[TokenChanges]) -> None:
-    connection.execute(update(token).where(token.c.id == token_id).values(**changes))
+    update_rows(connection, token, [token.c.id == token_id], {**changes})
 
 
 def set_pin(connection: Connection, token_id: str, pin: PinColumns) -> None:
-    connection.execute(update(token).where(token.c.id == token_id).values(**asdict(pin)))
+    update_rows(connection, token, [token.c.id == token_id], asdict(pin))
 
 
 def give_token(
     connection: Connection, token_id: str, account_id: str, pin: PinColumns, *, seed_sealed: bytes, enabled: bool
 ) -> bool:
     """Give a token to a user by one conditional write. Return False if a user has it already."""
-    unassigned = update(token).where(token.c.id == token_id, token.c.account_id.is_(None))
-    values = {"account_id": account_id, "seed_sealed": seed_sealed, "domain_id": None, "enabled": enabled}
-    return connection.execute(unassigned.values(**values, **asdict(pin))).rowcount == 1
+    unassigned = (token.c.id == token_id, token.c.account_id.is_(None))
+    values: dict[str, object] = {
+        "account_id": account_id,
+        "seed_sealed": seed_sealed,
+        "domain_id": None,
+        "enabled": enabled,
+    }
+    return update_rows(connection, token, unassigned, values | asdict(pin)) == 1
 
 
 def take_token_away(connection: Connection, taken: AssignedToken, *, seed_sealed: bytes) -> bool:
@@ -241,15 +247,15 @@ def take_token_away(connection: Connection, taken: AssignedToken, *, seed_sealed
 
     The token stays in the user's domain, disabled and without a PIN.
     """
-    still_theirs = update(token).where(token.c.id == taken.id, token.c.account_id == taken.account_id)
-    values = {
+    still_theirs = (token.c.id == taken.id, token.c.account_id == taken.account_id)
+    values: dict[str, object] = {
         "account_id": None,
         "seed_sealed": seed_sealed,
         "domain_id": taken.user_domain_id,
         "enabled": False,
         "offline_code_online": False,
     }
-    return connection.execute(still_theirs.values(**values, **asdict(PinColumns()))).rowcount == 1
+    return update_rows(connection, token, still_theirs, values | asdict(PinColumns())) == 1
 
 
 def count_of_account(connection: Connection, account_id: str) -> int:
@@ -310,5 +316,5 @@ def _tokens() -> Select[*tuple[object, ...]]:
 
 
 def _one(connection: Connection, query: Select[*tuple[object, ...]]) -> Token | None:
-    row = connection.execute(query).one_or_none()
+    row = one(intact_rows(connection, query, token))
     return None if row is None else token_of(row)
