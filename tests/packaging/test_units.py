@@ -14,6 +14,7 @@ pytestmark = pytest.mark.services
 UNIT = ROOT / "packaging/systemd/sparekey-agent.service"
 USER_UNITS = ROOT / "packaging/systemd/user"
 SERVER_UNIT = UNIT.with_name("sparekey-server.service")
+CA_KEY = ROOT / "packaging/systemd/examples/ca-key.conf"
 MOST_EXPOSED = 25  # of 100, by systemd's own measure
 
 
@@ -35,6 +36,19 @@ def analyze(*arguments: str, runtime: Path = Path("/nonexistent")) -> "subproces
 @pytest.mark.parametrize("unit", [UNIT, SERVER_UNIT], ids=["agent", "server"])
 def test_systemd_finds_nothing_wrong_with_the_unit(unit: Path, tmp_path: Path) -> None:
     done = analyze("verify", "--recursive-errors=no", str(with_a_program(unit, tmp_path)))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_example_that_keeps_the_ca_s_key_apart_fits_the_unit(tmp_path: Path) -> None:
+    unit, example = SERVER_UNIT.read_text(encoding="utf-8"), CA_KEY.read_text(encoding="utf-8")
+    (starts,) = [line for line in unit.splitlines() if line.startswith("ExecStart=")]
+    lines = [line for line in example.splitlines() if not line.startswith("#")]
+    key = "StandardInput=file:/etc/sparekey-server/ca-key.pem"
+    assert lines == ["[Service]", key, "ExecStart=", f"{starts} --ca-key-stdin"]
+    both = tmp_path / "both" / SERVER_UNIT.name
+    both.parent.mkdir()
+    both.write_text(f"{unit}\n{example}", encoding="utf-8")
+    done = analyze("verify", "--recursive-errors=no", str(with_a_program(both, tmp_path)))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 

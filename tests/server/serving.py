@@ -9,7 +9,7 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,13 +96,19 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(data: Path, *, variables: Mapping[str, str] | None = None) -> Iterator[Serving]:
+def serving(
+    data: Path,
+    *,
+    variables: Mapping[str, str] | None = None,
+    more: Sequence[str] = (),
+    stdin: int = subprocess.DEVNULL,
+) -> Iterator[Serving]:
     """Run `sparekey serve` for the block: it answers at the beginning, and is ended by its own process id."""
     port, log = free_port(), data.parent / "serve.log"
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [str(SPAREKEY), "--data", str(data), "serve", "--listen", f"127.0.0.1:{port}"],
-            stdin=subprocess.DEVNULL,
+            [str(SPAREKEY), "--data", str(data), "serve", "--listen", f"127.0.0.1:{port}", *more],
+            stdin=stdin,
             stdout=output,
             stderr=output,
             start_new_session=True,

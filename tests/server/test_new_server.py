@@ -47,7 +47,7 @@ def test_a_new_server_can_be_opened(tmp_path: Path, database_url: str) -> None:
     instance.database.close()
 
 
-def test_the_ca_of_a_new_server_is_for_its_surroundings_and_added_names(tmp_path: Path) -> None:
+def test_the_ca_of_a_new_server_covers_its_domains_and_networks(tmp_path: Path) -> None:
     data, more = tmp_path / "data", ("example.net", "203.0.113.0/24")
     create_server(data, NewServer(Secret(""), "0.0.0.0:8443", ("login.example.org",), more), ROOT, NOW)
     scope = read_scope(ca_file(data, read_settings(data, {})))

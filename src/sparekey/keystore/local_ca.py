@@ -24,6 +24,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from sparekey.app.ports import KeystoreError
 from sparekey.durations import DAY_SECONDS
 from sparekey.keystore.ca_scope import CaScope
+from sparekey.secret import Secret
 
 CA_FILE: Final = "ca.pem"  # the certificate alone, which is public
 CA_KEY_FILE: Final = "ca-key.pem"
@@ -65,19 +66,27 @@ def read_scope(path: Path) -> CaScope | None:
     return CaScope.of(_read_certificates(path)[0])
 
 
-def renew_server_certificate(directory: Path, names: Iterable[str], now: int, incidental: Collection[str] = ()) -> bool:
+def renew_server_certificate(
+    directory: Path,
+    names: Iterable[str],
+    now: int,
+    incidental: Collection[str] = (),
+    ca_key: Secret[bytes] | None = None,
+) -> bool:
     """Renew the server's certificate if it is missing, is for other names, or has a third or less of its time left.
 
-    `incidental`: names that are left out if they are outside the CA's scope. Return True if a new certificate was made.
-    Raises KeystoreError, also for a name outside the scope.
+    `incidental`: names that are left out if they are outside the CA's scope. `ca_key`: the CA's key as PEM; None: it is
+    read from the directory, if it is needed. Return True if a new certificate was made. Raises KeystoreError, also for
+    a name outside the scope.
     """
     path = directory / SERVER_FILE
-    authority = _read_authority(directory)
-    scope = CaScope.of(authority.certificate)
+    ca = _read_certificates(directory / CA_FILE)[0]
+    scope = CaScope.of(ca)
     wanted = sorted({name for name in names if name not in incidental or scope is None or scope.covers(name)})
     _verify_within(scope, wanted, directory / CA_FILE)
-    if path.exists() and _is_good(path, authority, wanted, now):
+    if path.exists() and _is_good(path, ca, wanted, now):
         return False
+    authority = _read_authority(directory, ca, ca_key)
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Sparekey server")])
     builder = _builder(subject, authority.certificate.subject, key.public_key(), now, SERVER_DAYS)
@@ -129,7 +138,7 @@ def not_after(path: Path) -> int:
     return int(_read_certificates(path)[0].not_valid_after_utc.timestamp())
 
 
-def _is_good(path: Path, authority: _Authority, wanted: list[str], now: int) -> bool:
+def _is_good(path: Path, ca: x509.Certificate, wanted: list[str], now: int) -> bool:
     try:
         certificate = _read_certificates(path)[0]
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
@@ -137,7 +146,7 @@ def _is_good(path: Path, authority: _Authority, wanted: list[str], now: int) -> 
         return False
     named = sorted(str(name.value) for name in extension.value)
     left = certificate.not_valid_after_utc.timestamp() - now
-    return named == wanted and left > SERVER_DAYS * DAY_SECONDS / 3 and _issued(certificate, authority.certificate)
+    return named == wanted and left > SERVER_DAYS * DAY_SECONDS / 3 and _issued(certificate, ca)
 
 
 def _issued(subject: x509.Certificate, issuer: x509.Certificate) -> bool:
@@ -186,15 +195,16 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
     )
 
 
-def _read_authority(directory: Path) -> _Authority:
-    certificate = _read_certificates(directory / CA_FILE)[0]
+def _read_authority(directory: Path, certificate: x509.Certificate, pem: Secret[bytes] | None) -> _Authority:
     path = directory / CA_KEY_FILE
+    place = str(path) if pem is None else "standard input"
+    do = "restore it from its backup, or pass it with `serve --ca-key-stdin` if it is kept elsewhere"
     try:
-        key = serialization.load_pem_private_key(path.read_bytes(), None)
+        key = serialization.load_pem_private_key(path.read_bytes() if pem is None else pem.reveal(), None)
     except (OSError, ValueError, TypeError) as error:
-        raise KeystoreError(f"{path} holds no key of the CA; restore it from its backup") from error
-    if not isinstance(key, ec.EllipticCurvePrivateKey):
-        raise KeystoreError(f"{path} holds another kind of key; restore it from its backup")
+        raise KeystoreError(f"{place} holds no key of the CA; {do}") from error
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
+        raise KeystoreError(f"{place} holds another key than that of the CA; {do}")
     return _Authority(certificate, key)
 
 

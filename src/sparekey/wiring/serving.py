@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +34,7 @@ from sparekey.server.errors import log_unforeseen
 from sparekey.server.logs import configure, logging_config
 from sparekey.server.service import Service
 from sparekey.server.settings import Settings, read_settings
+from sparekey.wiring.certificate_signer import CertificateSigner
 from sparekey.wiring.couriers import couriers, stop
 from sparekey.wiring.server import KEYS, certificate_names, checkpoint_store, incidental_names, open_instance
 
@@ -66,21 +68,37 @@ def asgi() -> Starlette:
     return create_application(service, _beside(service, checkpoint_store(directory), settings))
 
 
-def serve(directory: Path, settings: Settings, announce: Callable[[list[str]], None]) -> None:
-    """Serve until a signal stops it. Raises the errors of `open_instance`, KeystoreError, or Conflict."""
+def serve(
+    directory: Path,
+    settings: Settings,
+    announce: Callable[[list[str]], None],
+    signer: CertificateSigner | None = None,
+) -> None:
+    """Serve until a signal stops it. `signer`: holds the CA's key, which this process then does not read.
+
+    Raises the errors of `open_instance`, KeystoreError, or Conflict.
+    """
     open_instance(directory, settings).database.close()
-    certificate = prepare_certificate(directory, settings, clock.now())
+    certificate = prepare_certificate(directory, settings, clock.now(), signer)
     host, port = settings.address
     _verify_free(host, port)
     os.environ |= {DATA_VARIABLE: str(directory.resolve()), LISTEN_VARIABLE: settings.listen}
     configure(settings.log_level)
     server = _granian(settings, certificate)
     server.on_startup(lambda: announce([settings.listening_url]))
-    with _WatchedCertificate(directory, settings, certificate, server):
+    renew = partial(prepare_certificate, directory, settings, signer=signer)
+    with _WatchedCertificate(renew, certificate, server):
         server.serve()
 
 
-def prepare_certificate(directory: Path, settings: Settings, now: int) -> Certificate | None:
+def hold_ca_key(directory: Path, key: int) -> CertificateSigner:
+    """Return a process that reads the CA's key from this descriptor. Call this before `serve`."""
+    return CertificateSigner(directory, key)
+
+
+def prepare_certificate(
+    directory: Path, settings: Settings, now: int, signer: CertificateSigner | None = None
+) -> Certificate | None:
     """Return the certificate to serve, renewed if that is due; None: no TLS. Raises KeystoreError."""
     if settings.tls == "off":
         return None
@@ -88,8 +106,11 @@ def prepare_certificate(directory: Path, settings: Settings, now: int) -> Certif
         own = Certificate(Path(settings.certificate), Path(settings.key))
         local_ca.verify_own(own.certificate, own.key, Path(settings.ca))
         return own
-    names, incidental = certificate_names(settings), incidental_names(settings)
-    local_ca.renew_server_certificate(directory / KEYS, names, now, incidental)
+    if signer is not None:
+        signer.renew()
+    else:
+        names, incidental = certificate_names(settings), incidental_names(settings)
+        local_ca.renew_server_certificate(directory / KEYS, names, now, incidental)
     both = certificate_file(directory, settings)
     return Certificate(both, both)
 
@@ -143,8 +164,8 @@ def _verify_free(host: str, port: int) -> None:
 class _WatchedCertificate:
     """A context that renews the certificate when it is due, checks every hour if it changed, and then reloads."""
 
-    def __init__(self, directory: Path, settings: Settings, certificate: Certificate | None, server: Any) -> None:
-        self._renew: Callable[[], object] = lambda: prepare_certificate(directory, settings, clock.now())
+    def __init__(self, renew: Callable[[int], object], certificate: Certificate | None, server: Any) -> None:
+        self._renew: Callable[[], object] = lambda: renew(clock.now())
         self._certificate = certificate
         self._server = server
         self._end = threading.Event()

@@ -4,6 +4,7 @@ import os
 import platform
 import sys
 from collections.abc import Collection
+from contextlib import ExitStack
 from typing import Annotated
 
 import typer
@@ -74,6 +75,13 @@ def serve(
     listen: Annotated[
         str, typer.Option(metavar="HOST:PORT", help="The listening address, instead of the one in the settings.")
     ] = "",
+    ca_key_stdin: Annotated[
+        bool,
+        typer.Option(
+            help="Read the key of the server's CA from standard input, not from keys/ca-key.pem, into a process of its "
+            "own: those that answer requests cannot read it."
+        ),
+    ] = False,
 ) -> None:
     """Run the server until SIGTERM or SIGINT. SIGHUP reloads the certificate. Logs go to standard error.
 
@@ -103,7 +111,11 @@ def serve(
             print(f"  {'invite a device':26}{call.again} device invite NAME\n")
         sys.stdout.flush()
 
-    serving.serve(call.directory, settings, announce)
+    with ExitStack() as stack:
+        signer = None
+        if ca_key_stdin:
+            signer = stack.enter_context(serving.hold_ca_key(call.directory, sys.stdin.fileno()))
+        serving.serve(call.directory, settings, announce, signer)
 
 
 @command(app, "upgrade", "--data /var/lib/sparekey upgrade")
