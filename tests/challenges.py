@@ -45,9 +45,10 @@ def asked(verdict: SignInResult, ask: ChallengeKind | None = None) -> Asked:
 
 
 def make_suspicious(instance: Instance, user: User, failures: int = 3, now: int = NOW) -> None:
-    """Count this many failures, so that the next tokencode is required."""
+    """Count this many failures at all interfaces, so that the next tokencode is required."""
     with instance.database.write() as connection:
-        values = {"failures": failures, "first_failure_at": now}
+        counts = {"failures": failures, "first_failure_at": now}
+        values = counts | {f"admin_{name}": value for name, value in counts.items()}
         update_rows(connection, tables.account, [tables.account.c.id == user.account_id], values)
 
 

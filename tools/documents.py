@@ -129,6 +129,13 @@ sparekey role show 'help desk'                    # its permissions and its hold
 - **Administrators sign in with two factors**: a PIN before the tokencode, or a passkey. A token without a PIN does not
   open any interface for administrators. `sparekey admin link` lets in the first administrator, and administrators who
   have lost all other ways to sign in.
+- **Failures of users with a role count apart** at the console and for sessions over REST, and everywhere else (devices,
+  ssh, VPN, API clients, self-service). Wrong passcodes at a login screen never lock an administrator out of the
+  console, nor end a console session. Each count has the limit of the lockout policy. The locks end automatically: the
+  first after 15 minutes, each following one after twice as long, up to a day; after a success, 15 minutes again. After
+  a hundred failures without a success only a person ends the lock, and an alarm is raised. After a lock, the next
+  tokencode is asked for, too. `sparekey user unlock` clears both counts, `sparekey user why` shows them. No lock
+  refuses a passkey. A role that is granted or revoked changes no lock that stands.
 - Objects that belong to no domain (policies, roles, instances) need the permission at the top domain.
 
 Commands with `--data` on the server act as root (`os:NAME` in the audit log), with all permissions and the limits
@@ -181,8 +188,9 @@ curl --cacert ca.pem -H 'Authorization: Bearer sps_...' 'https://login.example.o
   and counts no failure. `result` is `granted`, `denied` or `ask`. After `ask`, send the answer to `text` to the same
   path as `passcode`, with the `reply_to` of the challenge: once, within two minutes, from the same address.
 - A session ends 15 minutes after its last use, 12 hours after it began, and with `DELETE /v1/sessions`. It ends at once
-  when the user is disabled, locked, expired or without a role, when one of the user's PINs changes, and when one of the
-  user's tokens is lost, disabled or unassigned. The session's token is shown once; the server keeps a hash.
+  when the user is disabled, expired or without a role, when failures at the console or over REST lock the user (unless
+  the last second factor was a passkey), when one of the user's PINs changes, and when one of the user's tokens is lost,
+  disabled or unassigned. The session's token is shown once; the server keeps a hash.
 - **Dangerous operations** need a second factor that is at most ten minutes old. Otherwise the answer is 403
   `second-factor-needed`: send `{"passcode": ...}` to `POST /v1/sessions/second-factor`, or log in again. So does
   editing, moving, enabling or disabling more than ten users within an hour.

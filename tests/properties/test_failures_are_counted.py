@@ -2,38 +2,92 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import update
 
-from sparekey.app.instance import Instance
+from sparekey.app.instance import TOP_DOMAIN, Instance
+from sparekey.app.people import roles
+from sparekey.app.people.roles import HolderKind
 from sparekey.app.people.users import unlock
 from sparekey.core.policy.kinds import PolicyKind
-from sparekey.core.policy.lockout import FailureCount, LockoutPolicy
-from sparekey.core.reasons import Reason
-from sparekey.core.sign_in.outcome import Denied, Granted
+from sparekey.core.policy.lockout import FailureCount, InterfaceGroup, LockoutPolicy
+from sparekey.core.reasons import Method, Reason
+from sparekey.core.sign_in.outcome import Asked, Denied, Granted
+from sparekey.storage import tables
 from sparekey.storage.sign_in import statements as stored
-from tests.builders import LIMIT, NOW, ROOT, a_user, account_row, denied, edit_policy, granted, submit
+from tests.builders import LIMIT, NOW, ROOT, User, a_user, account_row, denied, edit_policy, granted, submit
+
+# Seconds between two attempts: some within a policy's time, some longer than the longest lock.
+GAPS = st.one_of(st.integers(0, 150), st.sampled_from([899, 900, 901, 1800, 3600, 86_399, 86_400]))
+TURNS = st.tuples(
+    GAPS, st.sampled_from(InterfaceGroup), st.sampled_from(["guess", "guess", "guess", "role", "success"])
+)
 
 
 @given(
-    gaps=st.lists(st.integers(0, 150), min_size=1, max_size=12),
+    turns=st.lists(TURNS, min_size=1, max_size=16),
     limit=st.integers(1, 6),
     within=st.integers(1, 6),
     unlock_after=st.integers(0, 3),
+    spent=st.sampled_from([0, 96]),
 )
-def test_sql_counts_as_the_pure_rule_does(
-    shared_server: Instance, gaps: list[int], limit: int, within: int, unlock_after: int
+def test_s06_sql_counts_as_the_pure_rule_does(
+    shared_server: Instance,
+    turns: list[tuple[int, InterfaceGroup, str]],
+    limit: int,
+    within: int,
+    unlock_after: int,
+    spent: int,
+) -> None:
+    """Each group has its own count, and a role that comes and goes is seen by the write itself."""
+    user, step, holds_a_role = a_user(shared_server), NOW // 30, False
+    pure = {group: FailureCount(without_success=spent) for group in InterfaceGroup}
+    set_counts(shared_server, user, without_success=spent, admin_without_success=spent)
+    policy, now = LockoutPolicy(limit, within, unlock_after), NOW
+    guess = Denied(Reason.WRONG_PASSCODE, user.account_id, user.token_id, counted=True)
+    locked = Denied(Reason.LOCKED, user.account_id, user.token_id)
+    for gap, group, turn in turns:
+        now += gap
+        was_locked = pure[group].locked(now, policy)
+        if turn == "role":
+            holds_a_role = not holds_a_role
+            change = roles.grant if holds_a_role else roles.revoke
+            change(shared_server, ROOT, "help desk", HolderKind.USER, user.login, TOP_DOMAIN, now=now)
+        elif turn == "guess":
+            pure[group] = pure[group].after_failure(now, policy, holds_a_role=holds_a_role)
+            with shared_server.database.write() as connection:
+                became = stored.commit(connection, guess, now, policy, group)
+            # Once locked, the answer says nothing of the guess.
+            assert became == (locked if was_locked else guess)
+        else:
+            step += 1
+            success = Granted(user.account_id, user.login, Method.TOKENCODE, user.token_id, step)
+            pure[group] = pure[group] if was_locked else FailureCount()
+            with shared_server.database.write() as connection:
+                became = stored.commit(connection, success, now, policy, group)
+            assert became == (locked if was_locked else success)
+        row = account_row(shared_server, user.login)
+        assert {each: row.count_at(each) for each in InterfaceGroup} == pure
+
+
+def set_counts(server: Instance, user: User, **values: int) -> None:
+    with server.database.write() as connection:
+        connection.execute(update(tables.account).where(tables.account.c.id == user.account_id).values(**values))
+
+
+@given(
+    failures=st.integers(0, 4), locks=st.integers(0, 2), group=st.sampled_from(InterfaceGroup), after=st.integers(0, 4)
+)
+def test_s06_sql_asks_for_the_next_code_as_the_pure_rule_does(
+    shared_server: Instance, failures: int, locks: int, group: InterfaceGroup, after: int
 ) -> None:
     user = a_user(shared_server)
-    policy, pure, now = LockoutPolicy(limit, within, unlock_after), FailureCount(), NOW
-    guess = Denied(Reason.WRONG_PASSCODE, user.account_id, user.token_id, counted=True)
-    for gap in gaps:
-        now += gap
-        was_locked, pure = pure.locked(now, policy), pure.after_failure(now, policy)
-        with shared_server.database.write() as connection:
-            became = stored.commit(connection, guess, now, policy)
-        # Once locked, the answer says nothing of the guess.
-        assert became == (Denied(Reason.LOCKED, user.account_id, user.token_id) if was_locked else guess)
-        row = account_row(shared_server, user.login)
-        assert FailureCount(row.failures, row.first_failure_at, row.locked_at) == pure
+    prefix = "admin_" if group is InterfaceGroup.ADMINISTRATORS else ""
+    set_counts(shared_server, user, **{f"{prefix}failures": failures, f"{prefix}locks": locks})
+    right = Granted(user.account_id, user.login, Method.TOKENCODE, user.token_id, NOW // 30, asks_after=after)
+    with shared_server.database.write() as connection:
+        became = stored.commit(connection, right, NOW, LockoutPolicy(), group)
+    expected: type = Asked if FailureCount(failures, locks=locks).asks_next(after) else Granted
+    assert isinstance(became, expected)
 
 
 @given(wrong=st.integers(0, 7), gap=st.integers(0, 60))

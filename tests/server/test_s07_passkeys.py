@@ -14,7 +14,7 @@ from sparekey.secret import Secret
 from sparekey.storage.unit_of_work import Database
 from tests.app.sessions.test_passkeys import a_passkey
 from tests.authenticators import PLACE, Authenticator
-from tests.builders import NOW, PIN, ROOT, User, a_user, an_instance, logged_events, submit
+from tests.builders import NOW, PIN, ROOT, User, a_user, an_instance, logged_events
 from tests.server.interfaces import BROWSER, Interfaces, interfaces_of, make_administrator, run
 
 FLOOR_MS = 150
@@ -40,12 +40,9 @@ def attempts(interfaces: Interfaces) -> dict[str, str]:
     """Return the text that a browser shows, for every reason of a refusal."""
     instance = interfaces.instance
     disabled, disabled_key = holder(interfaces)
-    locked, locked_key = holder(interfaces)
     demoted, demoted_key = holder(interfaces)
     _, good_key = holder(interfaces)
     users.set_enabled(instance, ROOT, disabled.login, enabled=False, now=NOW)
-    for _ in range(5):
-        submit(instance, locked, NOW, locked.wrong(NOW))
     roles.revoke(instance, ROOT, "auditor", HolderKind.USER, demoted.login, TOP_DOMAIN, now=NOW)
     used = signed(interfaces, good_key)
     run(interfaces.passkey(used))
@@ -53,7 +50,6 @@ def attempts(interfaces: Interfaces) -> dict[str, str]:
     return {
         "unknown-passkey": signed(interfaces, Authenticator()),
         "account-disabled": signed(interfaces, disabled_key),
-        "locked": signed(interfaces, locked_key),
         "out-of-scope": signed(interfaces, demoted_key),
         "no-such-question": signed(interfaces, good_key, Secret("the cookie of another browser")),
         "wrong-passkey": unverified.replace("signature", "signatures"),

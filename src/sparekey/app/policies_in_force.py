@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from sparekey.app.snapshots import account_state
 from sparekey.core.policy.kinds import PolicyKind
-from sparekey.core.policy.lockout import LockoutPolicy
+from sparekey.core.policy.lockout import InterfaceGroup, LockoutPolicy
 from sparekey.core.policy.offline import AssignedPolicy, EffectivePolicy, OfflinePolicy, effective_policy
 from sparekey.core.policy.token import TokenPolicy
 from sparekey.core.sign_in.authenticate import AccountState
@@ -57,10 +57,12 @@ def policy_in(connection: Connection, domain_id: str, kind: type[P]) -> P:
     return _policy_of(row, kind)
 
 
-def account_state_of(connection: Connection, account: Account) -> AccountState:
-    """Return the account as the core decides on it, under the policies in force in its domain."""
+def account_state_of(
+    connection: Connection, account: Account, group: InterfaceGroup = InterfaceGroup.ELSEWHERE
+) -> AccountState:
+    """Return the account as the core decides on it at these interfaces, under the policies in force in its domain."""
     lockout = policy_in(connection, account.domain_id, LockoutPolicy)
-    return account_state(account, lockout, policy_in(connection, account.domain_id, TokenPolicy))
+    return account_state(account, lockout, policy_in(connection, account.domain_id, TokenPolicy), group)
 
 
 def _assigned(connection: Connection, domain_id: str) -> AssignedPolicy | None:

@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 from sparekey.app.vault import Vault
 from sparekey.core.emergency.online import OnlineEmergency
-from sparekey.core.policy.lockout import FailureCount, LockoutPolicy
+from sparekey.core.policy.lockout import InterfaceGroup, LockoutPolicy
 from sparekey.core.policy.token import TokenPolicy
 from sparekey.core.sign_in.authenticate import AccountState, CodeState, TokenState
 from sparekey.core.sign_in.pins import SALT_BYTES, PinVerifier
@@ -55,15 +55,20 @@ class StoredToken(StoredPin, Protocol):
     def digits(self) -> int: ...
 
 
-def account_state(account: Account | SignInAccount, lockout: LockoutPolicy, token_policy: TokenPolicy) -> AccountState:
-    """Return the account as the core decides on it, under the policies of its domain."""
-    failures = FailureCount(account.failures, account.first_failure_at, account.locked_at)
+def account_state(
+    account: Account | SignInAccount,
+    lockout: LockoutPolicy,
+    token_policy: TokenPolicy,
+    group: InterfaceGroup = InterfaceGroup.ELSEWHERE,
+) -> AccountState:
+    """Return the account as the core decides on it at these interfaces, under the policies of its domain."""
+    failures = account.count_at(group)
     return AccountState(account.id, account.login, account.enabled, account.expires_at, failures, lockout, token_policy)
 
 
-def sign_in_account_state(account: SignInAccount) -> AccountState:
-    """Return the account that signs in as the core decides on it."""
-    return account_state(account, account.lockout, account.token_policy)
+def sign_in_account_state(account: SignInAccount, group: InterfaceGroup = InterfaceGroup.ELSEWHERE) -> AccountState:
+    """Return the account that signs in at these interfaces as the core decides on it."""
+    return account_state(account, account.lockout, account.token_policy, group)
 
 
 def online_emergency_state(

@@ -212,7 +212,8 @@ class Settings:
         "Seconds between two contacts of a device, varied by up to a tenth.", 10, DAY_SECONDS, 900
     )
     admin_networks: tuple[str, ...] = _list(
-        "The networks from which administrators can sign in. Empty: all. Others cannot try their names.",
+        "The networks from which administrators can sign in to the console and over REST. Empty: all. Others cannot "
+        "try their names there, and failures elsewhere (login screens, ssh, VPN) count apart.",
         "a list of addresses and networks, as 192.0.2.0/24",
         is_network,
     )

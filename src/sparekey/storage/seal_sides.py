@@ -16,6 +16,7 @@ from sqlalchemy import Boolean, LargeBinary, Table
 
 from sparekey.core.policy.kinds import PolicyKind
 from sparekey.core.row_seals import SealedKind
+from sparekey.storage.failure_counts import COUNT_NAMES
 from sparekey.storage.tables import metadata
 
 SEAL: Final = "seal"  # the column of the seal of a row
@@ -69,9 +70,7 @@ SIDES: Final[Mapping[str, Sides]] = {
         "enabled",
         "expires_at",
         "mail",
-        failures=_ROLLS_BACK,
-        first_failure_at=_ROLLS_BACK,
-        locked_at=_ROLLS_BACK,
+        **dict.fromkeys(COUNT_NAMES, _ROLLS_BACK),
         counts_seal=_ROLLS_BACK,
         created_at=_TOLD,
         words=_FOUND_BY,

@@ -64,6 +64,15 @@ def _seal(name: str = "seal") -> Column[bytes]:
     return Column(name, LargeBinary, nullable=True)  # of columns of the row; none: refused (storage/seal_sides.py)
 
 
+def _failure_count(prefix: str) -> list[Column[int]]:
+    """Return the last columns of a count of failures, over all tokens and methods (S06; core.policy.lockout)."""
+    return [
+        _time(f"{prefix}locked_until"),  # the end of an administrator's lock
+        Column(f"{prefix}locks", Integer, nullable=False, server_default="0"),
+        Column(f"{prefix}without_success", Integer, nullable=False, server_default="0"),
+    ]
+
+
 def _policy(kind: PolicyKind) -> Table:
     return Table(
         f"{kind}_policy",
@@ -102,7 +111,7 @@ account = Table(
     Column("domain_id", ForeignKey("security_domain.id"), nullable=False),
     Column("enabled", Boolean, nullable=False),
     _time("expires_at"),
-    Column("failures", Integer, nullable=False),  # consecutive, over all tokens and methods (S06)
+    Column("failures", Integer, nullable=False),  # consecutive, everywhere but at the administrators' interfaces (S06)
     _time("first_failure_at"),
     _time("locked_at"),
     _time("created_at", nullable=False),
@@ -111,10 +120,16 @@ account = Table(
     Column("name_key", _in_bytes(128), nullable=False, server_default=""),  # the name without case and accents
     _seal(),
     _seal("counts_seal"),
+    *_failure_count(""),
+    Column("admin_failures", Integer, nullable=False, server_default="0"),  # at the administrators' interfaces
+    _time("admin_first_failure_at"),
+    _time("admin_locked_at"),
+    *_failure_count("admin_"),
     Index("ix_account_name_key_login", "name_key", "login"),
     Index("ix_account_domain_id_login", "domain_id", "login"),
 )
-for _name, _which in (("locked", "locked_at IS NOT NULL"), ("disabled", "NOT enabled")):
+LOCKED: Final = "locked_at IS NOT NULL OR admin_locked_at IS NOT NULL"
+for _name, _which in (("locked", LOCKED), ("disabled", "NOT enabled")):
     Index(f"ix_account_{_name}", account.c.login, postgresql_where=text(_which), sqlite_where=text(_which))
 
 # The words of accounts, one a row, to find the users with a word of a given beginning. The rows name the login, by

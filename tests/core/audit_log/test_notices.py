@@ -30,7 +30,7 @@ def test_every_notice_has_words(notice: Notice) -> None:
 
 @pytest.mark.parametrize("notice", Notice)
 def test_s65_no_notice_has_a_place_for_a_secret(notice: Notice) -> None:
-    assert places(notice) <= {"by", "device", "kind", "serial", "where"}
+    assert places(notice) <= {"by", "device", "failures", "kind", "serial", "until", "where"}
     facts = dict.fromkeys(places(notice), "x")
     with pytest.raises(ValueError, match="has places for"):
         letter_to_user(notice, "alice", AT, {**facts, "code": "ABCDE-FGHJK"})

@@ -15,7 +15,19 @@ from sparekey.core.audit_log.actions import Action
 from sparekey.core.permissions import SUPER_ADMINISTRATOR
 from sparekey.secret import Secret
 from sparekey.storage.unit_of_work import Database
-from tests.builders import LIMIT, NOW, PIN, ROOT, User, a_user, account_row, an_instance, logged_events, set_end
+from tests.builders import (
+    LIMIT,
+    NOW,
+    PIN,
+    ROOT,
+    User,
+    a_device,
+    a_user,
+    account_row,
+    an_instance,
+    logged_events,
+    set_end,
+)
 from tests.challenges import make_suspicious
 from tests.server.asgi import Reply, ask
 from tests.server.interfaces import Interfaces, interfaces_of, make_administrator, run
@@ -107,7 +119,7 @@ def test_a_session_ends_after_half_a_day_however_it_is_used(interfaces: Interfac
 
 def _locked(interfaces: Interfaces, carol: User) -> None:
     for _ in range(5):
-        run(interfaces.rest(carol.login, carol.wrong(NOW).reveal()))
+        run(interfaces.session(carol.login, carol.wrong(NOW).reveal()))
 
 
 def _disabled(interfaces: Interfaces, carol: User) -> None:
@@ -132,16 +144,29 @@ def test_a_revoked_right_counts_at_once(interfaces: Interfaces, ends: Callable[[
     assert (asked(interfaces, token).status, asked(interfaces, token).error) == (401, "unknown-caller")
 
 
-def test_a_session_survives_a_lock_that_ends_automatically(memory_database: Any) -> None:
-    instance = an_instance(memory_database, lockout={"unlock_after_minutes": "5"})
-    with interfaces_of(instance) as interfaces:
-        carol = a_user(instance, pin=PIN)
-        make_administrator(instance, carol.login)
-        token = session_of(instance, carol)
-        _locked(interfaces, carol)
-        assert asked(interfaces, token).status == 401
-        interfaces.now[0] = NOW + 301
-        assert asked(interfaces, token).status == 200
+def test_a_session_survives_a_lock_that_a_person_ends(interfaces: Interfaces) -> None:
+    carol = a_user(interfaces.instance, pin=PIN)
+    make_administrator(interfaces.instance, carol.login)
+    token = session_of(interfaces.instance, carol)
+    _locked(interfaces, carol)
+    interfaces.now[0] = NOW + 301
+    assert asked(interfaces, token).status == 401
+    assert users.unlock(interfaces.instance, ROOT, carol.login, now=NOW)
+    assert asked(interfaces, token).status == 200
+
+
+def test_s06_failures_of_programs_and_devices_end_no_session(interfaces: Interfaces) -> None:
+    carol, device = a_user(interfaces.instance, pin=PIN), a_device(interfaces.instance)
+    make_administrator(interfaces.instance, carol.login)
+    token = session_of(interfaces.instance, carol)
+    for _ in range(LIMIT):
+        run(interfaces.rest(carol.login, carol.wrong(NOW).reveal()))
+        run(interfaces.sign_in(device, carol.login, carol.wrong(NOW).reveal()))
+        run(interfaces.self_service(carol.login, carol.wrong(NOW).reveal()))
+    assert account_row(interfaces.instance, carol.login).locked_at == NOW
+    assert asked(interfaces, token).status == 200
+    later = interfaces.now[0] = NOW + 60
+    assert run(interfaces.session(carol.login, carol.typed(later).reveal())).json["result"] == "granted"
 
 
 def test_a_second_passcode_refreshes_the_second_factor(any_interfaces: Interfaces) -> None:

@@ -32,6 +32,7 @@ from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound
 from sparekey.core.names import verify_login
 from sparekey.core.permissions import SUPER_ADMINISTRATOR, Actor, Permission
+from sparekey.core.policy.lockout import InterfaceGroup
 from sparekey.core.policy.token import TokenPolicy
 from sparekey.core.reasons import Reason
 from sparekey.core.sign_in.passkeys import RelyingParty, registration_options
@@ -211,7 +212,7 @@ def _login_for(link: OpenLink, login: str) -> str:
 
 
 def _verify_open(connection: Connection, account: Account, now: int) -> None:
-    closed = account_state_of(connection, account).closed(now)
+    closed = account_state_of(connection, account, InterfaceGroup.ADMINISTRATORS).closed(now)
     if closed is not None:
         state, do = _MENDED[closed]
         raise Conflict(f"the user {account.login!r} {state}", do)

@@ -147,11 +147,17 @@ def list_grants(
         return _grants(connection, actor, within, kind=kind, holder=holder)
 
 
-def roles_and_passkeys(connection: Connection, actor: Actor, account: Account) -> tuple[tuple[GrantView, ...], int]:
-    """Return the roles of a user that the actor may know, and the number of the user's passkeys.
+@dataclass(frozen=True)
+class RolesAndPasskeys:
+    """The roles of a user that the reader may know, and the number of passkeys. `holds_a_role`: in any domain."""
 
-    The caller has checked that the actor sees the user.
-    """
+    roles: tuple[GrantView, ...]
+    passkeys: int
+    holds_a_role: bool
+
+
+def roles_and_passkeys(connection: Connection, actor: Actor, account: Account) -> RolesAndPasskeys:
+    """Return the roles and passkeys of a user. The caller has checked that the actor sees the user."""
     within = actor.domains_with(Permission.ROLE_VIEW)
     found = roles.of_user(connection, account.id)
     views = tuple(
@@ -159,7 +165,7 @@ def roles_and_passkeys(connection: Connection, actor: Actor, account: Account) -
         for role, domain_id, domain in found.held
         if within is None or domain_id in within
     )
-    return views, found.passkeys
+    return RolesAndPasskeys(views, found.passkeys, bool(found.held))
 
 
 def grant(

@@ -26,6 +26,7 @@ from sparekey.core.list_order import read_order
 from sparekey.core.names import verify_login, verify_mail_address, verify_name
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.policy.kinds import PolicyKind
+from sparekey.core.policy.lockout import ONLY_A_PERSON, FailureCount, InterfaceGroup
 from sparekey.core.policy.token import TokenPolicy
 from sparekey.core.search_words import typed_words
 from sparekey.storage.devices import devices
@@ -44,6 +45,12 @@ NEVER: Final = 0  # in an edit: the account no longer expires
 
 @dataclass(frozen=True)
 class UserView:
+    """The public data of an account.
+
+    `locked`: a lock was set and no success followed; it may have ended. `locked_until`: the end of the lock, if it is
+    one of a user with a role and ends automatically. The members of `console` are about the administrators' interfaces.
+    """
+
     login: str
     name: str
     domain: str
@@ -52,6 +59,20 @@ class UserView:
     failures: int
     mail: str = ""
     expires_at: int | None = None
+    locked_until: int | None = None
+    console_locked: bool = False
+    console_failures: int = 0
+    console_locked_until: int | None = None
+
+    def is_locked(self, now: int) -> bool:
+        """Return True if a lock has not ended, as far as it has an end of its own."""
+        ends = [(self.locked, self.locked_until), (self.console_locked, self.console_locked_until)]
+        return any(locked and (end is None or now < end) for locked, end in ends)
+
+    @property
+    def can_be_unlocked(self) -> bool:
+        """True if there is a lock or a failure to clear."""
+        return self.locked or self.console_locked or self.failures > 0 or self.console_failures > 0
 
 
 @dataclass(frozen=True)
@@ -239,7 +260,7 @@ def set_enabled_at_once(
 
 
 def unlock(instance: Instance, actor: Actor, login: str, *, now: int) -> bool:
-    """Clear lock and failures. Return False if there were none; then no event is logged."""
+    """Clear locks and failures at all interfaces. Return False if there were none; then no event is logged."""
     return bool(unlock_at_once(instance, actor, [login], now=now))
 
 
@@ -315,7 +336,16 @@ def view_of(account: Account) -> UserView:
         account.failures,
         account.mail,
         account.expires_at,
+        _own_end(account.count_at(InterfaceGroup.ELSEWHERE)),
+        account.admin_locked_at is not None,
+        account.admin_failures,
+        _own_end(account.count_at(InterfaceGroup.ADMINISTRATORS)),
     )
+
+
+def _own_end(count: FailureCount) -> int | None:
+    until = count.locked_until
+    return until if until is not None and until < ONLY_A_PERSON else None
 
 
 def _get(connection: Connection, login: str) -> Account:

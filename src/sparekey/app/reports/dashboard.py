@@ -24,6 +24,7 @@ from sparekey.core.explain.online import NamedToken, Person, RuleResult, online_
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.policy.token import TokenPolicy
 from sparekey.core.reasons import Reason
+from sparekey.core.sign_in.authenticate import AccountState
 from sparekey.storage.audit_log import events as audit_events
 from sparekey.storage.audit_log.events import AuditFilter
 from sparekey.storage.people.accounts import Account
@@ -87,16 +88,29 @@ class DeviceNow:
 
 
 @dataclass(frozen=True)
+class ConsoleCount:
+    """The count of failures at the administrators' interfaces. `locked_until` None: only a person ends the lock."""
+
+    failures: int
+    locked_since: int | None
+    locked_until: int | None
+
+
+@dataclass(frozen=True)
 class Dashboard:
     """The dashboard of one user at one moment.
 
-    `closed`: the reason why this account cannot sign in now. `ways`: the factors that a server interface accepts.
-    `roles`: those that the reader may see. `passkeys`: their number.
+    `closed`: the reason why no passcode of this account works now, except at the administrators' interfaces.
+    `locked_until`: None: only a person ends the lock. `console`: the count at the administrators' interfaces; None: the
+    user has no role. `ways`: the factors that a server interface accepts. `roles`: those that the reader may see.
+    `passkeys`: their number.
     """
 
     user: UserView
     created_at: int
     locked_since: int | None
+    locked_until: int | None
+    console: ConsoleCount | None
     most_failures: int
     next_tokencode: bool
     closed: Reason | None
@@ -117,11 +131,13 @@ def show_dashboard(instance: Instance, actor: Actor, login: str, *, now: int) ->
         sees_devices = sees_tokens and actor.may(Permission.DEVICE_VIEW, account.domain_id)
         on_devices = devices_of(connection, actor, person, account, now) if sees_devices else []
         state = person.account
-        held, passkeys = roles_and_passkeys(connection, actor, account)
+        found = roles_and_passkeys(connection, actor, account)
         return Dashboard(
             user=view_of(account),
             created_at=account.created_at,
             locked_since=state.failures.locked_at if state.locked(now) else None,
+            locked_until=state.failures.ends_at(state.lockout),
+            console=_console(person.console if found.holds_a_role else None, now),
             most_failures=state.lockout.most_failures,
             next_tokencode=state.in_next_tokencode_mode,
             closed=state.closed(now),
@@ -129,8 +145,8 @@ def show_dashboard(instance: Instance, actor: Actor, login: str, *, now: int) ->
             tokens=_tokens(person, now) if sees_tokens else (),
             devices=tuple(_device(person, device, now) for device in on_devices),
             activity=tuple(_rows(connection, actor, account, SHOWN, None)),
-            roles=held,
-            passkeys=passkeys,
+            roles=found.roles,
+            passkeys=found.passkeys,
         )
 
 
@@ -141,6 +157,13 @@ def list_activity(
     with instance.database.read() as connection:
         account = get_account(connection, actor, login, Permission.USER_VIEW)
         return _rows(connection, actor, account, limit, before)
+
+
+def _console(state: AccountState | None, now: int) -> ConsoleCount | None:
+    if state is None:
+        return None
+    count = state.failures
+    return ConsoleCount(count.failures, count.locked_at if state.locked(now) else None, count.ends_at(state.lockout))
 
 
 def _rows(connection: Connection, actor: Actor, account: Account, limit: int, before: int | None) -> list[NamedEvent]:

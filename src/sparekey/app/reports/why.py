@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
-from sparekey.app.authorisation import verify_may
+from sparekey.app.authorisation import grants_of, verify_may
 from sparekey.app.instance import Instance
 from sparekey.app.lookup import ELSEWHERE, get_account, get_device
 from sparekey.app.obstacles import device_state
@@ -16,6 +16,7 @@ from sparekey.core.explain.offline import ConfirmedCode, HeldData, OnDevice, exp
 from sparekey.core.explain.online import Line, NamedToken, Person, explain_online
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.policy.kinds import PolicyKind
+from sparekey.core.policy.lockout import InterfaceGroup
 from sparekey.core.sign_in.authenticate import TokenState
 from sparekey.durations import DAY_SECONDS
 from sparekey.secret import Secret
@@ -47,6 +48,8 @@ def explain(instance: Instance, actor: Actor, login: str, device: str | None = N
         account = get_account(connection, actor, login, Permission.USER_VIEW)
         verify_may(actor, Permission.TOKEN_VIEW, account.domain_id)
         person = _with_sources(connection, person_of(connection, instance, account), account.domain_id)
+        if not grants_of(connection, account.id):
+            person = replace(person, console=None)
         only = get_device(connection, actor, device, Permission.DEVICE_VIEW) if device else None
         lines = explain_online(person, now)
         found = devices_of(connection, actor, person, account, now)
@@ -68,7 +71,8 @@ def person_of(connection: Connection, instance: Instance, account: Account) -> P
         raise LookupError("an account is gone within one snapshot")
     online = stored.online_codes(connection, found.id) if found.in_emergency else ()
     tokens = tuple(NamedToken(token.serial, _token_state(instance, token, online)) for token in found.tokens)
-    return Person(sign_in_account_state(found), tokens)
+    console = sign_in_account_state(found, InterfaceGroup.ADMINISTRATORS)
+    return Person(sign_in_account_state(found), tokens, console=console)
 
 
 def _token_state(instance: Instance, token: stored.SignInToken, online: Sequence[stored.OnlineCode]) -> TokenState:

@@ -6,7 +6,9 @@ Rules:
 - A sign-in needs two factors: a PIN before the tokencode, or a passkey (`passkey_sign_ins`). A token without a PIN is
   refused with the same message as any other refusal (ADR 17).
 - A session ends 15 minutes after its last use, and 12 hours after it began.
-- A user who is disabled, expired, locked or without a role is refused at the next request.
+- A user who is disabled, expired or without a role is refused at the next request, and so is one whom failures at
+  these interfaces have locked, unless the last second factor of the session was a passkey. Failures elsewhere count
+  apart and end no session here (S06).
 - A change that takes away a token or PIN ends all sessions of its user, because they may have begun with it (`tokens`,
   `devices.stolen`). So does the loss of the last role (`people.roles`).
 - The session token is shown once, and only its hash is stored.
@@ -29,7 +31,7 @@ from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import NotAllowed
 from sparekey.core.names import is_login
 from sparekey.core.permissions import Actor
-from sparekey.core.policy.lockout import FailureCount, LockoutPolicy
+from sparekey.core.policy.lockout import InterfaceGroup, LockoutPolicy
 from sparekey.core.reasons import Method
 from sparekey.core.sign_in.outcome import Granted
 from sparekey.secret import Secret
@@ -176,7 +178,7 @@ def find_session(instance: Instance, token: Secret[str], now: int) -> Session | 
     session_id = id_of(token)
     with instance.database.read() as connection:
         found = admin_sessions.find_with_grants(connection, session_id)
-        if found is None or not _holds(connection, found.session, now):
+        if found is None or not _holds(connection, found.session, now, InterfaceGroup.ADMINISTRATORS):
             return None
         session = found.session
         actor, domain_ids = visitor_of(connection, session.account_id, found.grants)
@@ -227,7 +229,8 @@ def _interface_for(instance: Instance, address: str, login: str) -> SignInInterf
     with instance.database.read() as connection:
         account = accounts.find_account(connection, login) if is_login(login) else None
         may_try = account is not None and bool(grants_of(connection, account.id))
-    return SignInInterface(interface_name(address), scope=None if may_try else frozenset(), two_factors=True)
+    scope = None if may_try else frozenset[str]()
+    return SignInInterface(interface_name(address), scope=scope, two_factors=True, group=InterfaceGroup.ADMINISTRATORS)
 
 
 def name_of(session_id: str) -> str:
@@ -240,20 +243,24 @@ def interface_name(address: str) -> str:
     return f"rest:{address}"
 
 
-def find_in_force(connection: Connection, session_id: str, now: int, table: Table) -> StoredSession | None:
-    """Return the session if it has not expired and its user may sign in."""
+def find_in_force(
+    connection: Connection, session_id: str, now: int, table: Table, group: InterfaceGroup = InterfaceGroup.ELSEWHERE
+) -> StoredSession | None:
+    """Return the session at these interfaces if it has not expired and its user may sign in."""
     session = admin_sessions.find_session(connection, session_id, table)
-    return session if session is not None and _holds(connection, session, now) else None
+    return session if session is not None and _holds(connection, session, now, group) else None
 
 
-def _holds(connection: Connection, session: StoredSession, now: int) -> bool:
+def _holds(connection: Connection, session: StoredSession, now: int, group: InterfaceGroup) -> bool:
     if now >= session.expires_at or now - session.last_used_at >= IDLE_SECONDS:
         return False
     if not session.enabled or (session.account_expires_at is not None and now >= session.account_expires_at):
         return False
-    if session.locked_at is None:
+    count = session.count_at(group)
+    if count.locked_at is None:
         return True  # the usual case, without reading the policy at every request
-    count = FailureCount(session.failures, session.first_failure_at, session.locked_at)
+    if session.method == Method.PASSKEY:
+        return True  # else a lock would shut out its owner after all
     return not count.locked(now, policy_in(connection, session.domain_id, LockoutPolicy))
 
 

@@ -1,10 +1,11 @@
 """Sign in with a passkey: to a session of one of the consoles, or again within one, for a fresh second factor.
 
 Rules:
-- The rules of every interface apply: a user who is disabled, expired or locked is refused, and so is a user without a
-  role at the administrators' console. The audit log has the reason; the answer is the same for every refusal.
-- Wrong answers are not counted. Safe because a signature cannot be guessed, and so passkeys cannot lock a user out. A
-  success does not reset the count of wrong passcodes.
+- The rules of every interface apply: a user who is disabled or expired is refused, and so is a user without a role at
+  the administrators' console. The audit log has the reason; the answer is the same for every refusal.
+- Wrong answers are not counted, and no lock refuses a passkey. Safe because a signature cannot be guessed, and so an
+  attacker who guesses passcodes never keeps the owner of a passkey out. A success does not reset the count of wrong
+  passcodes.
 - Each answer, right or wrong, uses up its challenge.
 - An authenticator whose counter does not rise is refused, and raises an alarm.
 """
@@ -215,5 +216,5 @@ def _closed(connection: Connection, account: Account, wanted: _Wanted, now: int)
     """Return the reason why this user may not sign in here now; None: they may."""
     if wanted.account_id not in (None, account.id):
         return Reason.WRONG_PASSKEY  # it belongs to another user
-    closed = account_state_of(connection, account).closed(now)
-    return closed or (None if wanted.admits(bool(grants_of(connection, account.id))) else Reason.OUT_OF_SCOPE)
+    ended = account_state_of(connection, account).ended(now)
+    return ended or (None if wanted.admits(bool(grants_of(connection, account.id))) else Reason.OUT_OF_SCOPE)

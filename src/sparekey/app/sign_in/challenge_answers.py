@@ -61,7 +61,7 @@ def answer_challenge(
         if isinstance(outcome, NewPin):
             outcome = _set_pin(connection, instance, interface, snapshot, outcome, now)
         else:
-            outcome = stored.commit(connection, outcome, now, lockout_of(snapshot))
+            outcome = stored.commit(connection, outcome, now, lockout_of(snapshot), interface.group)
         return save_effects(connection, instance, interface, outcome, now, after_grant)
 
 
@@ -96,7 +96,7 @@ def _set_pin(
     connection: Connection, instance: Instance, interface: SignInInterface, snapshot: Snapshot, new: NewPin, now: int
 ) -> Outcome:
     """Set the PIN if the sign-in may still be completed: the user may have been disabled or locked meanwhile."""
-    outcome = stored.complete(connection, new.granted, now, lockout_of(snapshot))
+    outcome = stored.complete(connection, new.granted, now, lockout_of(snapshot), interface.group)
     if isinstance(outcome, Denied) or new.granted.token_id is None:
         return outcome
     token = tokens.find_token_by_id(connection, new.granted.token_id)

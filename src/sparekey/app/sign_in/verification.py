@@ -12,9 +12,9 @@ from sqlalchemy import Connection
 
 from sparekey.app.audit import AuditEntry, append, row_of
 from sparekey.app.instance import MICROSECONDS, Instance, log
-from sparekey.app.notices import notify_user
 from sparekey.app.sign_in.challenges import open_challenge
 from sparekey.app.sign_in.code_use import log_use
+from sparekey.app.sign_in.locks import report_new_lock
 from sparekey.app.snapshots import (
     code_state,
     online_emergency_state,
@@ -23,9 +23,8 @@ from sparekey.app.snapshots import (
     token_state,
 )
 from sparekey.core.audit_log.actions import OK, Action
-from sparekey.core.audit_log.notices import Notice
 from sparekey.core.names import is_login
-from sparekey.core.policy.lockout import LockoutPolicy
+from sparekey.core.policy.lockout import InterfaceGroup, LockoutPolicy
 from sparekey.core.reasons import Reason
 from sparekey.core.sign_in.authenticate import Snapshot, TokenState, decide
 from sparekey.core.sign_in.outcome import Asked, Denied, Granted, Outcome
@@ -33,7 +32,6 @@ from sparekey.core.sign_in.typed_text import TypedText, read_typed
 from sparekey.json_value import Json
 from sparekey.passcode import PasscodeKind
 from sparekey.secret import Secret
-from sparekey.storage.people import accounts
 from sparekey.storage.sign_in import statements as stored
 
 AfterGrant = Callable[[Connection, Granted], None]
@@ -47,6 +45,7 @@ class SignInInterface:
     device_id: str | None = None
     scope: frozenset[str] | None = None  # ids of domains; None: everyone
     two_factors: bool = False  # it refuses tokens without a PIN
+    group: InterfaceGroup = InterfaceGroup.ELSEWHERE  # the count of failures that decides here
 
     def log(
         self,
@@ -92,7 +91,7 @@ def sign_in(
     ):
         return SignInResult(outcome)
     with instance.database.write() as connection:
-        outcome = stored.commit(connection, outcome, now, policy)
+        outcome = stored.commit(connection, outcome, now, policy, interface.group)
         return save_effects(connection, instance, interface, outcome, now, after_grant)
 
 
@@ -117,7 +116,7 @@ def find_snapshot(
         text = read_typed(typed, installed, online_emergency=True)
     tokens = tuple(_token_state(instance, interface, token, online) for token in account.tokens)
     known_codes = tuple(code_state(instance.vault, code) for code in codes)
-    return text, Snapshot(sign_in_account_state(account), tokens, known_codes)
+    return text, Snapshot(sign_in_account_state(account, interface.group), tokens, known_codes)
 
 
 def _token_state(
@@ -142,7 +141,7 @@ def _accepted_at_once(
         return False
     with instance.database.write() as connection:
         entry = row_of(_granted_entry(interface, granted, now))
-        accepted = stored.accept_at_once(connection, granted, now, policy, entry)
+        accepted = stored.accept_at_once(connection, granted, now, policy, entry, interface.group)
         if not accepted:
             connection.rollback()
         return accepted
@@ -217,14 +216,5 @@ def _log_denial(connection: Connection, interface: SignInInterface, denied: Deni
     interface.log(
         connection, now, Action.SIGN_IN_DENIED, result=denied.reason, account=denied.account_id, token=denied.token_id
     )
-    if denied.counted and denied.account_id is not None and _just_locked(connection, denied, now):
-        interface.log(connection, now, Action.ACCOUNT_LOCKED, account=denied.account_id)
-        notify_user(connection, now, denied.account_id, Notice.ACCOUNT_LOCKED)
-
-
-def _just_locked(connection: Connection, denied: Denied, now: int) -> bool:
-    """Return True if this failure has locked the account."""
-    if denied.account_id is None or denied.reason is Reason.LOCKED:
-        return False
-    account = accounts.find_account_by_id(connection, denied.account_id)
-    return account is not None and account.locked_at == now
+    if denied.counted and denied.account_id is not None and denied.reason is not Reason.LOCKED:
+        report_new_lock(connection, interface.actor, denied.account_id, interface.group, now, interface.device_id)

@@ -11,15 +11,14 @@ from sqlalchemy import Connection
 
 from sparekey.app.instance import Instance, log
 from sparekey.app.lookup import get_token
-from sparekey.app.notices import notify_user
 from sparekey.app.policies_in_force import account_state_of, policy_in
+from sparekey.app.sign_in.locks import report_new_lock
 from sparekey.app.snapshots import token_state
 from sparekey.app.tokens.tokens import Find, SomeToken, find_locked
 from sparekey.core.audit_log.actions import OK, Action
-from sparekey.core.audit_log.notices import Notice
 from sparekey.core.errors import BadInput, NotAllowed
 from sparekey.core.permissions import Actor, Permission
-from sparekey.core.policy.lockout import LockoutPolicy
+from sparekey.core.policy.lockout import InterfaceGroup, LockoutPolicy
 from sparekey.core.reasons import Reason
 from sparekey.core.sign_in.outcome import Denied
 from sparekey.core.tokens import find_resync
@@ -122,11 +121,8 @@ def _count_failure(
     connection: Connection, actor: Actor, token: AssignedToken, policy: LockoutPolicy, now: int
 ) -> Reason:
     guess = Denied(Reason.WRONG_PASSCODE, token.account_id, token.id, counted=True)
-    stored.commit(connection, guess, now, policy)
-    account = accounts.find_account_by_id(connection, token.account_id)
-    if account is not None and account.locked_at == now:
-        log(connection, now, actor, Action.ACCOUNT_LOCKED, account=token.account_id)
-        notify_user(connection, now, token.account_id, Notice.ACCOUNT_LOCKED)
+    stored.commit(connection, guess, now, policy, InterfaceGroup.ELSEWHERE)
+    report_new_lock(connection, actor, token.account_id, InterfaceGroup.ELSEWHERE, now)
     return guess.reason
 
 

@@ -114,6 +114,7 @@ class Action(StrEnum):
     ALARM_NAMES_LEARNT = "alarm.names-learnt"  # an operator tried many names that objects elsewhere have
     ALARM_ROW_ALTERED = "alarm.row-altered"  # the database was changed by another program than ours
     ALARM_PASSKEY_COPIED = "alarm.passkey-copied"  # its use count is lower than before
+    ALARM_ADMINISTRATOR_LOCKED = "alarm.administrator-locked"  # a lock that only a person ends
 
     @property
     def is_alarm(self) -> bool:

@@ -44,6 +44,8 @@ class Notice(StrEnum):
     DEVICE_REVOKED = "device-revoked"
     DEVICE_STOLEN = "device-stolen"
     ACCOUNT_LOCKED = "account-locked"
+    LOCKED_FOR_A_WHILE = "locked-for-a-while"
+    LOCKED_UNTIL_UNLOCKED = "locked-until-unlocked"
     ADDRESS_CHANGED = "address-changed"
 
 
@@ -143,6 +145,16 @@ _USER: Final[Mapping[Notice, tuple[str, str]]] = {
         "Your account is locked",
         "Your account was locked after too many failed sign-ins. You cannot sign in online until it is unlocked.",
     ),
+    Notice.LOCKED_FOR_A_WHILE: (
+        "Your account is locked for a while",
+        "After too many failed sign-ins, your passcodes are refused {where} until {until}. The lock ends "
+        "automatically. Your passkeys still work, and an administrator can unlock you.",
+    ),
+    Notice.LOCKED_UNTIL_UNLOCKED: (
+        "Your account is locked until an administrator unlocks it",
+        "After {failures} failed sign-ins without a success, your passcodes are refused {where}. This lock does not "
+        "end automatically: ask another administrator to unlock you. Your passkeys still work.",
+    ),
     Notice.ADDRESS_CHANGED: (
         "This address no longer receives notices about your account",
         "This mail address was removed from your account. It receives no more notices.",
@@ -169,6 +181,8 @@ _ALARM: Final[Mapping[Action, str]] = {
     "refused. Find out who can write to the database.",
     Action.ALARM_PASSKEY_COPIED: "A passkey was rejected because its signature counter went backwards. The passkey "
     "may have been copied. Ask its owner, and remove it.",
+    Action.ALARM_ADMINISTRATOR_LOCKED: "An administrator is locked after a hundred failed sign-ins without a success. "
+    "An attacker may be guessing. Passkeys still work. Find out who tries, then run `sparekey user unlock`.",
 }
 
 

@@ -79,12 +79,17 @@ class NamedToken:
 
 @dataclass(frozen=True)
 class Person:
-    """The user as the server knows them now; the sources name the policies that apply to the account."""
+    """The user as the server knows them now; the sources name the policies that apply to the account.
+
+    `account`: with the count of failures everywhere but at the administrators' interfaces. `console`: with the count at
+    those interfaces; None: no line explains it, because the user holds no role and cannot be tried there.
+    """
 
     account: AccountState
     tokens: tuple[NamedToken, ...]
     lockout_source: str = ""
     token_source: str = ""
+    console: AccountState | None = None
 
 
 def moment(at: int) -> str:
@@ -156,18 +161,24 @@ def _account_lines(person: Person, now: int) -> Iterator[Line]:
         mend=f"sparekey user edit {login} --expires DATE",
         deed=Deed.CHANGE_END,
     )
-    locked = account.locked(now)
-    count = account.failures
-    failures = f"{count.failures} of {account.lockout.most_failures} failures in a row"
-    why = f"locked since {moment(count.locked_at)}" if locked and count.locked_at is not None else failures
+    unlock = f"sparekey user unlock {login}"
     yield line(
         "not locked",
-        ok=not locked,
-        why=why,
+        ok=not account.locked(now),
+        why=lock_words(account, now),
         source=person.lockout_source,
-        mend=f"sparekey user unlock {login}",
+        mend=unlock,
         deed=Deed.UNLOCK_USER,
     )
+    if person.console is not None:
+        yield line(
+            "not locked at the console",
+            ok=not person.console.locked(now),
+            why=f"{lock_words(person.console, now)}; passkeys work in any case",
+            source=person.lockout_source,
+            mend=unlock,
+            deed=Deed.UNLOCK_USER,
+        )
     yield line(
         "has a token",
         ok=bool(person.tokens),
@@ -177,6 +188,17 @@ def _account_lines(person: Person, now: int) -> Iterator[Line]:
         f"an imported token: sparekey token assign SERIAL {login}",
         deed=Deed.GIVE_TOKEN,
     )
+
+
+def lock_words(account: AccountState, now: int) -> str:
+    """Return the state of a count of failures: its lock with its end, or the failures until now."""
+    count, policy = account.failures, account.lockout
+    if count.locked_at is None or not account.locked(now):
+        failures = f"{count.failures} of {policy.most_failures} failures in a row"
+        return f"{failures}, {count.without_success} without a success" if count.locks else failures
+    end = count.ends_at(policy)
+    until = f"until {moment(end)}" if end is not None else "until an administrator unlocks the user"
+    return f"locked since {moment(count.locked_at)}, {until}"
 
 
 def _expiry(end: int | None) -> str:
@@ -237,7 +259,7 @@ def _pin_line(person: Person, token: NamedToken, now: int) -> Line:
 def _next_tokencode_line(person: Person, token: NamedToken) -> Line:
     account = person.account
     after = account.token_policy.next_tokencode_after
-    asks = 0 < after <= account.failures.failures
+    asks = account.in_next_tokencode_mode
     failures = counted(account.failures.failures, "failure")
     why = f"{failures} in a row; asked after {after}" if after else f"{failures} in a row; never asked"
     verdict = RuleResult.ASKS if asks else RuleResult.OK

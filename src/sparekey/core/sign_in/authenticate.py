@@ -101,7 +101,7 @@ class CodeState:
 
 @dataclass(frozen=True)
 class AccountState:
-    """The account, as in the snapshot."""
+    """The account at one group of interfaces, as in the snapshot. `failures`: the count of these interfaces."""
 
     account_id: str
     login: str
@@ -112,21 +112,23 @@ class AccountState:
     token_policy: TokenPolicy = field(default_factory=TokenPolicy)
 
     def locked(self, now: int) -> bool:
-        """Return True if too many failures lock the account now."""
+        """Return True if too many failures at these interfaces lock the account now."""
         return self.failures.locked(now, self.lockout)
 
     @property
     def in_next_tokencode_mode(self) -> bool:
         """True if, after several wrong passcodes in a row, a correct one needs the next tokencode, too."""
-        return 0 < self.token_policy.next_tokencode_after <= self.failures.failures
+        return self.failures.asks_next(self.token_policy.next_tokencode_after)
 
     def closed(self, now: int) -> Reason | None:
-        """Return the reason why the account cannot be used now, or None."""
+        """Return the reason why no passcode works here now, or None."""
+        return self.ended(now) or (Reason.LOCKED if self.locked(now) else None)
+
+    def ended(self, now: int) -> Reason | None:
+        """Return the reason why no proof of identity works now, not even one that cannot be guessed, or None."""
         if not self.enabled:
             return Reason.ACCOUNT_DISABLED
-        if self.expires_at is not None and now >= self.expires_at:
-            return Reason.ACCOUNT_EXPIRED
-        return Reason.LOCKED if self.locked(now) else None
+        return Reason.ACCOUNT_EXPIRED if self.expires_at is not None and now >= self.expires_at else None
 
 
 @dataclass(frozen=True)

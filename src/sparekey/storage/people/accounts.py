@@ -4,9 +4,10 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final, TypedDict, Unpack
 
-from sqlalchemy import Connection, Select, func, select, text, update
+from sqlalchemy import Connection, Select, func, or_, select, text, update
 
 from sparekey.core.search_words import fold_name, words_of
+from sparekey.storage.failure_counts import CLEARED, COUNT_COLUMNS, COUNT_NAMES, CountColumns
 from sparekey.storage.people.search_words import as_text, insert_words, replace_words
 from sparekey.storage.rows import AnyRow, all_as
 from sparekey.storage.sealed_rows import one_intact, update_rows, with_seal
@@ -16,7 +17,7 @@ _IN_ONE_QUERY: Final = 500  # values; SQLite takes 32,766, PostgreSQL plans shor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class Account(CountColumns):
     """An account with the name of its security domain (`domain`); times are unix seconds."""
 
     id: str
@@ -27,9 +28,6 @@ class Account:
     domain: str
     enabled: bool
     expires_at: int | None
-    failures: int
-    first_failure_at: int | None
-    locked_at: int | None
     created_at: int
 
 
@@ -145,10 +143,8 @@ def account_of(row: AnyRow) -> Account:
         domain=row.domain,
         enabled=row.enabled,
         expires_at=row.expires_at,
-        failures=row.failures,
-        first_failure_at=row.first_failure_at,
-        locked_at=row.locked_at,
         created_at=row.created_at,
+        **{name: getattr(row, name) for name in COUNT_NAMES},
     )
 
 
@@ -169,12 +165,9 @@ def set_enabled(connection: Connection, account_id: str, *, enabled: bool) -> bo
 
 
 def unlock(connection: Connection, account_id: str) -> bool:
-    """Clear the lock and the count of failures. Return True if either was set."""
-    cleared = connection.execute(
-        update(account)
-        .where(account.c.id == account_id, (account.c.failures > 0) | account.c.locked_at.is_not(None))
-        .values(failures=0, first_failure_at=None, locked_at=None)
-    )
+    """Clear the locks and the counts of failures, at all interfaces. Return True if any was set."""
+    is_set = or_(*(account.c[name].is_distinct_from(value) for name, value in CLEARED.items()))
+    cleared = connection.execute(update(account).where(account.c.id == account_id, is_set).values(**CLEARED))
     return cleared.rowcount == 1
 
 
@@ -206,9 +199,7 @@ def _accounts() -> Select[*tuple[object, ...]]:
         security_domain.c.name.label("domain"),
         account.c.enabled,
         account.c.expires_at,
-        account.c.failures,
-        account.c.first_failure_at,
-        account.c.locked_at,
         account.c.created_at,
+        *COUNT_COLUMNS,
     )
     return select(*columns).join(security_domain, account.c.domain_id == security_domain.c.id)

@@ -32,7 +32,10 @@ ACCOUNT_ORDERS: Final = tuple(_ORDERS)
 _STATES: Final[Mapping[str, RowState]] = {
     "enabled": RowState(lambda columns: columns.enabled.is_(True)),
     "disabled": RowState(lambda columns: func.coalesce(columns.enabled, True).is_(False), "NOT account.enabled"),
-    "locked": RowState(lambda columns: columns.locked_at + 0 >= 0, "account.locked_at IS NOT NULL"),
+    "locked": RowState(
+        lambda columns: func.coalesce(columns.locked_at, columns.admin_locked_at) + 0 >= 0,
+        "account.locked_at IS NOT NULL OR account.admin_locked_at IS NOT NULL",
+    ),
 }
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Select, Table, delete, func, literal, select, tuple_
 
+from sparekey.storage.failure_counts import COUNT_COLUMNS, COUNT_NAMES, CountColumns
 from sparekey.storage.people.roles import OF_GRANTS, HeldRole, held_role, with_grants
 from sparekey.storage.rows import AnyRow, AnySelect, all_as
 from sparekey.storage.sealed_rows import insert_row, intact_rows, one_intact, update_rows
@@ -16,7 +17,7 @@ from sparekey.storage.tables import account, admin_session, security_domain, use
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoredSession:
+class StoredSession(CountColumns):
     """A session with the present state of its account; times are unix seconds."""
 
     account_id: str
@@ -27,9 +28,7 @@ class StoredSession:
     second_factor_at: int
     enabled: bool
     account_expires_at: int | None
-    failures: int
-    first_failure_at: int | None
-    locked_at: int | None
+    method: str  # of the last second factor: of core.reasons.Method; "": it is not known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,9 +109,8 @@ def _session(row: AnyRow) -> StoredSession:
         second_factor_at=row.second_factor_at,
         enabled=row.enabled,
         account_expires_at=row.account_expires_at,
-        failures=row.failures,
-        first_failure_at=row.first_failure_at,
-        locked_at=row.locked_at,
+        method=row.method,
+        **{name: getattr(row, name) for name in COUNT_NAMES},
     )
 
 
@@ -126,9 +124,8 @@ def _with_account(table: Table) -> AnySelect:
         account.c.domain_id,
         account.c.enabled,
         account.c.expires_at.label("account_expires_at"),
-        account.c.failures,
-        account.c.first_failure_at,
-        account.c.locked_at,
+        table.c.method,
+        *COUNT_COLUMNS,
     ).join(account, account.c.id == table.c.account_id)
 
 

@@ -14,7 +14,7 @@ from typing import Final
 from sqlalchemy import Connection, TextClause, select, text
 
 from sparekey.core.emergency.online import EmergencyKind, IfAvailable
-from sparekey.core.policy.lockout import LOCKOUT_FIELDS, LockoutPolicy
+from sparekey.core.policy.lockout import LOCKOUT_FIELDS, InterfaceGroup, LockoutPolicy
 from sparekey.core.policy.token import TOKEN_FIELDS, TokenPolicy
 from sparekey.core.reasons import ChallengeKind, Method, Reason
 from sparekey.core.row_seals import SealedKind
@@ -22,11 +22,13 @@ from sparekey.core.sign_in.authenticate import NEXT_TOKENCODE_TEXT
 from sparekey.core.sign_in.outcome import Asked, Denied, Granted, Outcome
 from sparekey.storage.audit_log.events import INSERT_ROW
 from sparekey.storage.emergency.offline import EmergencyCode, code_of
+from sparekey.storage.failure_counts import COUNT_NAMES, CountColumns
 from sparekey.storage.pipeline import execute_together
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.seal_sides import SEAL, kinds_of
 from sparekey.storage.sealed_rows import all_intact, intact_rows, seals_of
 from sparekey.storage.seals_in_use import SealsInUse
+from sparekey.storage.sign_in.counting import COUNTS_AT, CountAt
 from sparekey.storage.tables import device, device_code, emergency_code, online_emergency, online_emergency_code
 from sparekey.storage.tokens.tokens import TokenColumns
 
@@ -52,7 +54,7 @@ _SNAPSHOT: Final = text(f"""
            {_sealed("d", _DOMAIN_KIND)},
            {_sealed("k", _LOCKOUT_KIND)},
            {_sealed("p", _POLICY_KIND)},
-           a.failures, a.first_failure_at, a.locked_at,
+           {", ".join(f"a.{name}" for name in COUNT_NAMES)},
            t.drift, t.last_step,
            {_sealed("e", _EMERGENCY_KIND)}
     FROM account a
@@ -76,8 +78,8 @@ _TOKEN: Final = slice(_ACCOUNT.stop + 1, _ACCOUNT.stop + 1 + len(_TOKEN_KIND.col
 _DOMAIN: Final = slice(_TOKEN.stop + 1, _TOKEN.stop + 1 + len(_DOMAIN_KIND.columns))
 _LOCKOUT: Final = slice(_DOMAIN.stop + 1, _DOMAIN.stop + 1 + len(_LOCKOUT_KIND.columns))
 _TOKEN_POLICY: Final = slice(_LOCKOUT.stop + 1, _LOCKOUT.stop + 1 + len(_POLICY_KIND.columns))
-_FAILURES: Final = slice(_TOKEN_POLICY.stop + 1, _TOKEN_POLICY.stop + 4)
-_STEPS: Final = _after(_FAILURES, 2)
+_COUNTS: Final = slice(_TOKEN_POLICY.stop + 1, _TOKEN_POLICY.stop + 1 + len(COUNT_NAMES))
+_STEPS: Final = _after(_COUNTS, 2)
 _EMERGENCY: Final = _after(_STEPS, len(_EMERGENCY_KIND.columns))
 _ID: Final = _TOKEN.start
 _ACCOUNT_COLUMNS: Final = ("id", "login", "domain_id", "enabled", "expires_at")
@@ -106,14 +108,6 @@ _TOKEN_COLUMNS: Final = (
 _of_token: Final = itemgetter(*map(_TOKEN_KIND.columns.index, _TOKEN_COLUMNS))
 _POLICY_FIELDS: Final = len(_POLICY_KIND.columns) - len(TOKEN_FIELDS)  # where they begin; so they do in each policy
 
-# Every accept locks the account's row. So accepts and failures of one account are settled one after the other, and no
-# accept gets past a lock of the account that was committed before.
-_CLEAR_FAILURES: Final = text("""
-    UPDATE account SET failures = 0, first_failure_at = NULL, locked_at = NULL
-    WHERE id = :account_id AND enabled AND (locked_at IS NULL OR locked_at <= :lock_ended)
-      AND (:asks_after = 0 OR failures < :asks_after)
-""")
-
 _USE_STEP: Final = text("""
     UPDATE token SET last_step = :step, drift = :drift
     WHERE id = :token_id AND account_id = :account_id AND last_step < :step AND enabled AND NOT lost
@@ -138,31 +132,6 @@ _END_EMERGENCY: Final = (
     text("DELETE FROM online_emergency_code WHERE token_id = :token_id"),
     text("DELETE FROM online_emergency WHERE token_id = :token_id"),
 )
-
-# The same count as core.policy.lockout.FailureCount.after_failure, in one statement.
-_COUNT_FAILURE: Final = text("""
-    UPDATE account SET
-        failures = CASE WHEN first_failure_at IS NULL OR first_failure_at <= :since OR locked_at IS NOT NULL
-                        THEN 1 ELSE failures + 1 END,
-        first_failure_at = CASE WHEN first_failure_at IS NULL OR first_failure_at <= :since OR locked_at IS NOT NULL
-                                THEN :now ELSE first_failure_at END,
-        locked_at = CASE WHEN (CASE WHEN first_failure_at IS NULL OR first_failure_at <= :since OR locked_at IS NOT NULL
-                                    THEN 1 ELSE failures + 1 END) >= :limit THEN :now ELSE NULL END
-    WHERE id = :account_id AND (locked_at IS NULL OR locked_at <= :lock_ended)
-""")
-
-# Locks the account first even if it changes last. Otherwise two transactions could wait for each other's rows.
-_TAKE_ACCOUNT: Final = text("""
-    UPDATE account SET failures = failures
-    WHERE id = :account_id AND enabled AND (locked_at IS NULL OR locked_at <= :lock_ended)
-""")
-
-# As _TAKE_ACCOUNT, but fails if too many failures were counted meanwhile.
-_TAKE_UNSUSPECTED: Final = text("""
-    UPDATE account SET failures = failures
-    WHERE id = :account_id AND enabled AND (locked_at IS NULL OR locked_at <= :lock_ended)
-      AND (:asks_after = 0 OR failures < :asks_after)
-""")
 
 _COUNT_REPLAY_ONCE: Final = text("""
     UPDATE token SET replay_step = :step WHERE id = :token_id AND replay_step < :step
@@ -192,7 +161,7 @@ class SignInToken(TokenColumns):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SignInAccount:
+class SignInAccount(CountColumns):
     """The account that signs in, with its tokens and the policies of its domain, from one statement."""
 
     id: str
@@ -200,9 +169,6 @@ class SignInAccount:
     domain_id: str
     enabled: bool
     expires_at: int | None
-    failures: int
-    first_failure_at: int | None
-    locked_at: int | None
     lockout: LockoutPolicy
     token_policy: TokenPolicy
     tokens: tuple[SignInToken, ...]
@@ -237,16 +203,13 @@ def find_sign_in_account(connection: Connection, login: str) -> SignInAccount | 
         return None
     first = rows[0]
     account_id, login, domain_id, enabled, expires_at = _of_account(first[_ACCOUNT])
-    failures, first_failure_at, locked_at = first[_FAILURES]
     return SignInAccount(
         id=account_id,
         login=login,
         domain_id=domain_id,
         enabled=bool(enabled),
         expires_at=expires_at,
-        failures=failures,
-        first_failure_at=first_failure_at,
-        locked_at=locked_at,
+        **dict(zip(COUNT_NAMES, first[_COUNTS], strict=True)),
         lockout=_lockout_policy(first[_LOCKOUT][_POLICY_FIELDS:]),
         token_policy=_token_policy(first[_TOKEN_POLICY][_POLICY_FIELDS:]),
         tokens=tuple(
@@ -385,22 +348,35 @@ def _emergency(seals: SealsInUse, row: AnyRow) -> EmergencyTerms | None:
     return EmergencyTerms(kind=EmergencyKind(kind), if_available=IfAvailable(if_available), expires_at=expires_at)
 
 
-def commit(connection: Connection, outcome: Outcome, now: int, policy: LockoutPolicy) -> Outcome:
+def commit(
+    connection: Connection,
+    outcome: Outcome,
+    now: int,
+    policy: LockoutPolicy,
+    group: InterfaceGroup = InterfaceGroup.ELSEWHERE,
+) -> Outcome:
     """Write the effects of the outcome in the caller's transaction, and return the final outcome.
 
-    An accept that lost a race becomes the refusal or challenge that it would have been if it had come second.
+    An accept that lost a race becomes the refusal or challenge that it would have been if it had come second. `group`:
+    the count of failures that decides and changes.
     """
+    at = COUNTS_AT[group]
     if isinstance(outcome, Granted):
-        outcome = _grant(connection, outcome, now, policy)
+        outcome = _grant(connection, outcome, now, policy, at)
     elif isinstance(outcome, Asked):
-        outcome = _ask(connection, outcome, now, policy)
+        outcome = _ask(connection, outcome, now, policy, at)
     if isinstance(outcome, Denied) and outcome.counted and outcome.account_id is not None:
-        return _count(connection, outcome, now, policy)
+        return _count(connection, outcome, now, policy, at)
     return outcome
 
 
 def accept_at_once(
-    connection: Connection, granted: Granted, now: int, policy: LockoutPolicy, audit_row: Mapping[str, object]
+    connection: Connection,
+    granted: Granted,
+    now: int,
+    policy: LockoutPolicy,
+    audit_row: Mapping[str, object],
+    group: InterfaceGroup = InterfaceGroup.ELSEWHERE,
 ) -> bool:
     """Write the effects of an accepted tokencode together with its audit row, in one round trip.
 
@@ -408,7 +384,7 @@ def accept_at_once(
     `commit` for the final outcome.
     """
     values = _values(granted, now, policy)
-    statements = ((_CLEAR_FAILURES, values), (_USE_STEP, values), (INSERT_ROW, audit_row))
+    statements = ((COUNTS_AT[group].clear, values), (_USE_STEP, values), (INSERT_ROW, audit_row))
     return execute_together(connection, statements) == [1, 1, 1]
 
 
@@ -418,37 +394,43 @@ def end_emergency(connection: Connection, token_id: str) -> bool:
     return ended[-1] > 0
 
 
-def complete(connection: Connection, granted: Granted, now: int, policy: LockoutPolicy) -> Outcome:
+def complete(
+    connection: Connection,
+    granted: Granted,
+    now: int,
+    policy: LockoutPolicy,
+    group: InterfaceGroup = InterfaceGroup.ELSEWHERE,
+) -> Outcome:
     """Commit a success whose code was used up when its challenge was asked. Nothing else is used up."""
-    values = _values(granted, now, policy)
-    if not _one_row(connection, _TAKE_ACCOUNT, values):
+    values, at = _values(granted, now, policy), COUNTS_AT[group]
+    if not _one_row(connection, at.take, values):
         return Denied(Reason.LOCKED, granted.account_id, granted.token_id)
     if not _one_row(connection, _TAKE_TOKEN, values):
         return Denied(Reason.TOKEN_DISABLED, granted.account_id, granted.token_id)
     # Last: what has become a refusal leaves the count as it is (S06).
-    connection.execute(_CLEAR_FAILURES, values)
+    connection.execute(at.clear, values)
     return granted
 
 
-def _grant(connection: Connection, granted: Granted, now: int, policy: LockoutPolicy) -> Outcome:
+def _grant(connection: Connection, granted: Granted, now: int, policy: LockoutPolicy, at: CountAt) -> Outcome:
     values = _values(granted, now, policy)
-    if not _one_row(connection, _TAKE_UNSUSPECTED, values):
-        return _suspected(connection, granted, now, policy)
+    if not _one_row(connection, at.take_unsuspected, values):
+        return _suspected(connection, granted, now, policy, at)
     use, lost_race = _use_of(granted)
     if not _one_row(connection, use, values | _used_seal(connection, granted, now)):
         return Denied(lost_race, granted.account_id, granted.token_id, counted=True, replay_step=granted.step)
     if granted.ends_emergency:
         end_emergency(connection, granted.token_id or "")
     # Last: what has become a refusal leaves the count as it is (S06).
-    connection.execute(_CLEAR_FAILURES, values)
+    connection.execute(at.clear, values)
     return granted
 
 
-def _suspected(connection: Connection, granted: Granted, now: int, policy: LockoutPolicy) -> Outcome:
+def _suspected(connection: Connection, granted: Granted, now: int, policy: LockoutPolicy, at: CountAt) -> Outcome:
     """Ask for the next tokencode, or deny, after failures in between: parallel guesses gain nothing."""
     if not granted.asks_after or granted.step is None or granted.token_id is None:
         return Denied(Reason.LOCKED, granted.account_id, granted.token_id)
-    return _ask(connection, Asked(ChallengeKind.NEXT_TOKENCODE, granted, NEXT_TOKENCODE_TEXT), now, policy)
+    return _ask(connection, Asked(ChallengeKind.NEXT_TOKENCODE, granted, NEXT_TOKENCODE_TEXT), now, policy, at)
 
 
 def _use_of(granted: Granted) -> tuple[TextClause, Reason]:
@@ -469,11 +451,11 @@ def _used_seal(connection: Connection, granted: Granted, now: int) -> dict[str, 
     return {"used_seal": seals.seal(_ONLINE_CODE_KIND, [values[name] for name in _ONLINE_CODE_KIND.columns])}
 
 
-def _ask(connection: Connection, asked: Asked, now: int, policy: LockoutPolicy) -> Outcome:
+def _ask(connection: Connection, asked: Asked, now: int, policy: LockoutPolicy, at: CountAt) -> Outcome:
     """Commit a challenge after a right code. Failures still count until the sign-in is complete."""
     granted = asked.granted
     values = _values(granted, now, policy)
-    if not _one_row(connection, _TAKE_ACCOUNT, values):
+    if not _one_row(connection, at.take, values):
         return Denied(Reason.LOCKED, granted.account_id, granted.token_id)
     use, lost_race = _use_of(granted)
     if asked.uses_code and not _one_row(connection, use, values | _used_seal(connection, granted, now)):
@@ -481,7 +463,7 @@ def _ask(connection: Connection, asked: Asked, now: int, policy: LockoutPolicy) 
     return asked
 
 
-def _count(connection: Connection, denied: Denied, now: int, policy: LockoutPolicy) -> Denied:
+def _count(connection: Connection, denied: Denied, now: int, policy: LockoutPolicy, at: CountAt) -> Denied:
     # The answer for an account that was locked in the meantime does not depend on the guess (S06).
     locked = Denied(Reason.LOCKED, denied.account_id, denied.token_id, misread=denied.misread)
     values = {
@@ -492,12 +474,12 @@ def _count(connection: Connection, denied: Denied, now: int, policy: LockoutPoli
         "lock_ended": policy.lock_ended(now),
     }
     if denied.replay_step is not None:
-        if not _one_row(connection, _TAKE_ACCOUNT, values):
+        if not _one_row(connection, at.take, values):
             return locked
         repeat = {"token_id": denied.token_id, "step": denied.replay_step}
         if not _one_row(connection, _COUNT_REPLAY_ONCE, repeat):
             return replace(denied, counted=False)
-    return denied if _one_row(connection, _COUNT_FAILURE, values) else locked
+    return denied if _one_row(connection, at.count, values) else locked
 
 
 def _values(granted: Granted, now: int, policy: LockoutPolicy) -> dict[str, object]:

@@ -152,7 +152,7 @@ def disable(ctx: typer.Context, login: Login) -> None:
 
 @command(app, "unlock", "user unlock alice")
 def unlock(ctx: typer.Context, login: Login) -> None:
-    """Unlock a user and reset the failure count."""
+    """Unlock a user and reset the failure counts, at the console and everywhere else."""
     call = call_of(ctx)
     with open_server(call) as server:
         cleared = server.run(users.unlock, login, now=now())
@@ -171,8 +171,9 @@ def move(ctx: typer.Context, login: Login, domain: Annotated[str, typer.Option(h
 
 def _members(view: users.UserView) -> dict[str, object]:
     values = vars(view)
-    return {name: value for name, value in values.items() if name != "expires_at"} | {
-        "expires": output.rfc3339(view.expires_at)
+    times = {"expires_at": "expires", "locked_until": "locked_until", "console_locked_until": "console_locked_until"}
+    return {name: value for name, value in values.items() if name not in times} | {
+        shown: output.rfc3339(values[name]) for name, shown in times.items()
     }
 
 
