@@ -3,7 +3,7 @@
 Rules: private keys never leave a keystore. Each signing key serves one purpose and signs nothing else.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -11,6 +11,7 @@ from typing import Protocol
 from sparekey.core.audit_log import checkpoint
 from sparekey.core.audit_log.checkpoint import Checkpoint
 from sparekey.core.audit_log.export import ExportedEvent
+from sparekey.core.audit_log.watched import FactBook, Facts, Named
 
 
 class KeyPurpose(StrEnum):
@@ -74,6 +75,53 @@ class SealMark(Protocol):
 
     def keep(self, revision: str) -> None:
         """Replace the mark. It is durable when this returns. Raises KeystoreError."""
+        ...
+
+
+class WatchBook(FactBook, Protocol):
+    """The facts that the audit log tells, kept outside the database, with the place up to which the log was read.
+
+    Changes are kept by `commit`, all of them or none.
+    """
+
+    def head(self) -> tuple[int, bytes] | None:
+        """Return number and hash of the last batch that was read; None: none yet."""
+        ...
+
+    def set_head(self, number: int, batch_hash: bytes) -> None:
+        """Replace number and hash of the last batch that was read."""
+        ...
+
+    def list_after(self, after: Named | None, limit: int) -> Sequence[tuple[Named, Facts]]:
+        """Return objects with their facts, in order of kind and key, from the one after `after`."""
+        ...
+
+    def count(self) -> int:
+        """Return the number of objects."""
+        ...
+
+    def forget(self, named: Named) -> None:
+        """Delete an object."""
+        ...
+
+    def told(self, named: Named) -> Mapping[str, str]:
+        """Return the differences that an alarm was raised for: by fact, their text."""
+        ...
+
+    def set_told(self, named: Named, told: Mapping[str, str]) -> None:
+        """Replace the differences that an alarm was raised for."""
+        ...
+
+    def start_over(self) -> None:
+        """Delete everything, except the differences that an alarm was raised for."""
+        ...
+
+    def commit(self) -> None:
+        """Keep the changes."""
+        ...
+
+    def rollback(self) -> None:
+        """Discard the changes since the last commit."""
         ...
 
 

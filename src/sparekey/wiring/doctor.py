@@ -26,6 +26,7 @@ from sparekey.storage.audit_log import export as audit_export
 from sparekey.storage.audit_log import outbox
 from sparekey.wiring.server import KEYS, ca_file, certificate_names, checkpoint_store, incidental_names, open_instance
 from sparekey.wiring.serving import certificate_file, prepare_certificate
+from sparekey.wiring.watching import Progress, check_state
 
 _SOON: Final = 14  # days
 _PATIENCE: Final = 900  # seconds that a notice may wait
@@ -39,8 +40,11 @@ class Examined:
     words: str
 
 
-def examine(directory: Path, environment: Mapping[str, str], now: int) -> list[Examined]:
-    """Return one line for each check. A check is left out if it needs something that is broken."""
+def examine(directory: Path, environment: Mapping[str, str], now: int, deep: Progress | None = None) -> list[Examined]:
+    """Return one line for each check. A check is left out if it needs something that is broken.
+
+    `deep`: also compare every object in the database with the audit log, and report the progress.
+    """
     try:
         settings = read_settings(directory, environment)
     except SettingsError as error:
@@ -59,9 +63,23 @@ def examine(directory: Path, environment: Mapping[str, str], now: int) -> list[E
         found.append(_tried("audit", lambda: _audit(instance, directory)))
         found.append(_tried("notices", lambda: _notices(instance, settings, now)))
         found.append(_tried("syslog", lambda: _forwarding(instance, settings)))
+        if deep is not None:
+            found += _state(instance, deep)
     finally:
         instance.database.close()
     return found
+
+
+def _state(instance: Instance, progress: Progress) -> list[Examined]:
+    """Return a line for each difference between the database and the audit log, or one line if there is none."""
+    try:
+        check = check_state(instance, clock.now, progress)
+    except (RuntimeError, ValueError, OSError, SQLAlchemyError) as error:
+        return [Examined("state", False, _words(error))]
+    if check.problems:
+        return [Examined("state", False, problem) for problem in check.problems]
+    objects, events = counted(check.objects, "object"), counted(check.events, "event")
+    return [Examined("state", True, f"{objects} as the audit log says ({events})")]
 
 
 def _tried(what: str, look: Callable[[], str]) -> Examined:

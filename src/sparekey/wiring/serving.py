@@ -35,8 +35,9 @@ from sparekey.server.logs import configure, logging_config
 from sparekey.server.service import Service
 from sparekey.server.settings import Settings, read_settings
 from sparekey.wiring.certificate_signer import CertificateSigner
-from sparekey.wiring.couriers import couriers, stop
+from sparekey.wiring.couriers import Courier, couriers, stop
 from sparekey.wiring.server import KEYS, certificate_names, checkpoint_store, incidental_names, open_instance
+from sparekey.wiring.watching import WatchSteps
 
 DATA_VARIABLE: Final = "SPAREKEY_DATA"
 LISTEN_VARIABLE: Final = "SPAREKEY_LISTEN"
@@ -65,7 +66,7 @@ def asgi() -> Starlette:
     configure(settings.log_level)
     instance = open_instance(directory, settings)
     service = Service.of(instance, settings, hosts=certificate_names(settings))
-    return create_application(service, _beside(service, checkpoint_store(directory), settings))
+    return create_application(service, _beside(service, directory, settings))
 
 
 def serve(
@@ -199,14 +200,17 @@ class _WatchedCertificate:
         return self._certificate.certificate.stat().st_mtime_ns if self._certificate else 0
 
 
-def _beside(service: Service, store: CheckpointStore, settings: Settings) -> Lifespan:
+def _beside(service: Service, directory: Path, settings: Settings) -> Lifespan:
     @asynccontextmanager
     async def beside() -> AsyncIterator[None]:
         instance = service.instance
         with instance.database.write() as connection:
             log(connection, service.now(), "system", Action.SERVER_STARTED, instance=instance.name)
-        sequencer = asyncio.create_task(_chain_each_second(service, store))
-        running = [courier.start() for courier in couriers(instance.database, settings, instance.name, service.now)]
+        sequencer = asyncio.create_task(_chain_each_second(service, checkpoint_store(directory)))
+        watch = WatchSteps(directory, instance)
+        watching = Courier("watch", watch, service.now)
+        sending = couriers(instance.database, settings, instance.name, service.now)
+        running = [courier.start() for courier in (*sending, watching)]
         try:
             yield
         finally:
@@ -214,6 +218,7 @@ def _beside(service: Service, store: CheckpointStore, settings: Settings) -> Lif
             with suppress(asyncio.CancelledError):
                 await sequencer
             await asyncio.to_thread(stop, running)
+            watch.close()
             service.close()
 
     return beside

@@ -18,7 +18,7 @@ from sparekey.storage import names
 _KINDS: Final = (names.USER, names.DEVICE, names.CLIENT)  # of actors
 # members of `detail` that hold one or more actors (such as `user:ID`), separated by commas
 _PEOPLE: Final = ("operator", "approved_by", "asked_by", "users")
-TIMES: Final = frozenset({"at", "expires", "until"})  # members of `detail` that are unix seconds, or null
+TIMES: Final = frozenset({"at", "expires", "pin_set_at", "until"})  # members of `detail` that are unix seconds, or null
 
 
 @dataclass(frozen=True)

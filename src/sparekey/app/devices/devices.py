@@ -129,7 +129,15 @@ def enrol(instance: Instance, enrolment: EnrolmentRequest, *, now: int) -> Enrol
             hardware_bound=enrolment.hardware_bound,
             now=now,
         )
-        log(connection, now, f"device:{device_id}", Action.DEVICE_ENROLLED, device=device_id, name=name)
+        log(
+            connection,
+            now,
+            f"device:{device_id}",
+            Action.DEVICE_ENROLLED,
+            device=device_id,
+            name=name,
+            invitation=invitation.id,
+        )
     return EnrolledDevice(device_id, name)
 
 

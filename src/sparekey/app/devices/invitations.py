@@ -56,16 +56,17 @@ def invite(
     with instance.database.write() as connection:
         domain_id = get_domain(connection, actor, domain, Permission.DEVICE_INVITE).id
         _verify_free(connection, actor, name)
+        invitation_id = new_id()
         invitations.insert_invitation(
             connection,
-            invitation_id=new_id(),
+            invitation_id=invitation_id,
             device_name=name,
             domain_id=domain_id,
             secret_hash=secret_hash(code.secret),
             created_at=now,
             expires_at=now + lifetime,
         )
-        log(connection, now, actor, Action.DEVICE_INVITED, name=name, domain=domain)
+        log(connection, now, actor, Action.DEVICE_INVITED, name=name, domain=domain, invitation=invitation_id)
     return code
 
 
@@ -104,7 +105,14 @@ def withdraw(instance: Instance, actor: Actor, invitation_id: str, *, now: int) 
         invitation = _get(connection, actor, invitation_id, Permission.DEVICE_REVOKE, now)
         if not invitations.delete_invitation(connection, invitation.id):  # a device enrolled at this moment
             raise _gone()
-        log(connection, now, actor, Action.DEVICE_UNINVITED, name=invitation.device_name)
+        log(
+            connection,
+            now,
+            actor,
+            Action.DEVICE_UNINVITED,
+            name=invitation.device_name,
+            invitation=invitation.id,
+        )
 
 
 def _get(connection: Connection, actor: Actor, invitation_id: str, needed: Permission, now: int) -> Invitation:

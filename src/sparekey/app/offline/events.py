@@ -179,6 +179,16 @@ def _use_up(connection: Connection, device_id: str, event: OfflineEvent, account
     if event.step > _latest_believed(connection, device_id, token, now):
         return
     if tokens.raise_last_step(connection, token.id, event.step):
+        log(
+            connection,
+            now,
+            f"device:{device_id}",
+            Action.TOKEN_ADVANCED,
+            account=account_id,
+            token=token.id,
+            device=device_id,
+            step=event.step,
+        )
         return
     if _used_elsewhere(connection, device_id, event, token):
         raise_alarm(

@@ -149,7 +149,16 @@ def use_with_token(
         if not isinstance(token, AssignedToken):
             raise LookupError("the token that was just made is gone")  # noqa: TRY004 -- not about a type
         store_pin(connection, instance, token, verifier, now, counts_from=None)
-        log(connection, now, actor, Action.TOKEN_PIN_SET, account=token.account_id, token=token.id, serial=token.serial)
+        log(
+            connection,
+            now,
+            actor,
+            Action.TOKEN_PIN_SET,
+            account=token.account_id,
+            token=token.id,
+            serial=token.serial,
+            must_change=False,
+        )
     return login, added
 
 

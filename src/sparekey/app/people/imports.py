@@ -82,7 +82,7 @@ def import_users(
             placed, more = _place(connection, actor, rows, domain, taken)
             report = UserImportReport(len(placed), tuple(sorted(refusals + more, key=lambda row: row.line)), dry_run)
             if not dry_run:
-                _insert(connection, actor, placed, now)
+                _insert(connection, actor, placed, domain, now)
                 log(connection, now, actor, Action.USERS_IMPORTED, added=report.added, refused=len(report.refusals))
     except IntegrityError as error:
         raise Conflict(
@@ -198,11 +198,16 @@ def _finder(connection: Connection, actor: Actor) -> Callable[[str], str | Spare
     return find
 
 
-def _insert(connection: Connection, actor: Actor, placed: Sequence[tuple[UserRow, str]], now: int) -> None:
+def _insert(
+    connection: Connection, actor: Actor, placed: Sequence[tuple[UserRow, str]], default: str, now: int
+) -> None:
     for start in range(0, len(placed), BATCH):
-        new = [_new_account(row, domain_id, now) for row, domain_id in placed[start : start + BATCH]]
+        batch = placed[start : start + BATCH]
+        new = [_new_account(row, domain_id, now) for row, domain_id in batch]
         accounts.insert_accounts(connection, new)
-        audit_events.insert_rows(connection, [_added(actor, account, now) for account in new])
+        domains = [row.domain or default for row, _ in batch]
+        added = [_added(actor, account, domain, now) for account, domain in zip(new, domains, strict=True)]
+        audit_events.insert_rows(connection, added)
 
 
 def _new_account(row: UserRow, domain_id: str, now: int) -> NewAccount:
@@ -217,6 +222,11 @@ def _new_account(row: UserRow, domain_id: str, now: int) -> NewAccount:
     )
 
 
-def _added(actor: Actor, account: NewAccount, now: int) -> dict[str, str | int | None]:
-    detail: dict[str, Json] = {"login": account.login, "imported": True}
+def _added(actor: Actor, account: NewAccount, domain: str, now: int) -> dict[str, str | int | None]:
+    detail: dict[str, Json] = {
+        "login": account.login,
+        "imported": True,
+        "domain": domain,
+        "expires": account.expires_at,
+    }
     return row_of(AuditEntry(now * MICROSECONDS, actor.name, Action.USER_ADDED, account_id=account.id, detail=detail))

@@ -162,7 +162,7 @@ def insert_user(
             )
         ],
     )
-    log(connection, now, actor, Action.USER_ADDED, account=account_id, login=login, domain=domain)
+    log(connection, now, actor, Action.USER_ADDED, account=account_id, login=login, domain=domain, expires=expires_at)
 
 
 def list_users(instance: Instance, actor: Actor, limit: int = 100, after: str = "") -> list[UserView]:
@@ -225,7 +225,7 @@ def edit_user(instance: Instance, actor: Actor, login: str, edit: UserEdit, *, n
             accounts.update_account(connection, account.id, **values)
         if values.get("expires_at", account.expires_at) != account.expires_at:
             devices.raise_generation(connection, account.id)
-        log(connection, now, actor, Action.USER_CHANGED, account=account.id, changed=tuple(sorted(values)))
+        _log_change(connection, actor, account.id, values, now)
         return view_of(_get(connection, login))
 
 
@@ -295,6 +295,15 @@ def move_user(instance: Instance, actor: Actor, login: str, domain: str, *, now:
         if not policy_in(connection, domain_id, TokenPolicy).own_emergency_days:
             end_own_access(connection, actor, account.id, "policy leaves it to the help desk", now)
         log(connection, now, actor, Action.USER_MOVED, account=account.id, domain=domain, before=before)
+
+
+def _log_change(connection: Connection, actor: Actor, account_id: str, values: AccountChanges, now: int) -> None:
+    changed = tuple(sorted(values))
+    if "expires_at" in values:
+        expires = values["expires_at"]
+        log(connection, now, actor, Action.USER_CHANGED, account=account_id, changed=changed, expires=expires)
+    else:
+        log(connection, now, actor, Action.USER_CHANGED, account=account_id, changed=changed)
 
 
 def _values(edit: UserEdit) -> AccountChanges:

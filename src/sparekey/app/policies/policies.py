@@ -142,6 +142,7 @@ def set_fields(
             kind=kind,
             name=name,
             fields=dict(fields),
+            revision=row.revision + 1,
             regenerated=regenerated,
         )
         view = _view(kind, get_policy(connection, actor, kind, name, Permission.POLICY_MANAGE))

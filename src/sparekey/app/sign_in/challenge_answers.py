@@ -115,5 +115,6 @@ def _set_pin(
         token=token.id,
         serial=token.serial,
         by="the user",
+        must_change=False,
     )
     return outcome

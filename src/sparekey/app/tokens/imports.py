@@ -189,7 +189,12 @@ def _insert(connection: Connection, actor: Actor, new: Sequence[UnusedToken], no
 
 
 def _added(actor: Actor, token: UnusedToken, now: int) -> dict[str, str | int | None]:
-    detail: dict[str, Json] = {"serial": token.serial, "imported": True}
+    detail: dict[str, Json] = {
+        "serial": token.serial,
+        "imported": True,
+        "step": token.last_step,
+        "expires": token.expires_at,
+    }
     return row_of(AuditEntry(now * MICROSECONDS, actor.name, Action.TOKEN_ADDED, token_id=token.id, detail=detail))
 
 

@@ -60,7 +60,7 @@ def assign(instance: Instance, actor: Actor, serial: str, login: str, *, enable:
         verify_room(connection, account.id, login)
         _verify_assignable(token, now)
         _give(connection, instance, token, account.id, PinColumns(), enable=enable)
-        log(connection, now, actor, Action.TOKEN_ASSIGNED, account=account.id, token=token.id, serial=serial)
+        _log_assigned(connection, actor, token, account.id, PinColumns(), enabled=enable, now=now)
         notify_user(connection, now, account.id, Notice.TOKEN_ASSIGNED, serial=serial)
 
 
@@ -107,7 +107,7 @@ def replace(
             by=new.serial,
             pin_kept=keep_pin,
         )
-        log(connection, now, actor, Action.TOKEN_ASSIGNED, account=old.account_id, token=new.id, serial=new.serial)
+        _log_assigned(connection, actor, new, old.account_id, pin, enabled=True, now=now)
         notify_user(connection, now, old.account_id, Notice.TOKEN_REPLACED, serial=serial, by=new.serial)
         return Replacement(serial, new.serial, old.login, pin.pin_sealed is not None)
 
@@ -176,6 +176,24 @@ def _give(
     if not tokens.give_token(connection, token.id, account_id, pin, seed_sealed=seed, enabled=enable):
         raise _changed(token.serial)
     devices.raise_generation(connection, account_id)
+
+
+def _log_assigned(
+    connection: Connection, actor: Actor, token: Token, account_id: str, pin: PinColumns, *, enabled: bool, now: int
+) -> None:
+    """Log the assignment, with the facts that the watcher compares (app/audit_log/watcher.py)."""
+    log(
+        connection,
+        now,
+        actor,
+        Action.TOKEN_ASSIGNED,
+        account=account_id,
+        token=token.id,
+        serial=token.serial,
+        enabled=enabled,
+        pin_set_at=pin.pin_set_at,
+        pin_must_change=pin.pin_must_change,
+    )
 
 
 def _take_away(connection: Connection, instance: Instance, actor: Actor, token: AssignedToken, now: int) -> None:

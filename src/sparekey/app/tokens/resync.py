@@ -98,6 +98,7 @@ def resync_of(
             token=token.id,
             serial=token.serial,
             drift=drift,
+            step=step if refused is None else None,
         )
     return Resync(token.serial, drift, refused)
 

@@ -24,7 +24,7 @@ from sparekey.app.sign_in.pin_changes import former_pins, store_pin, take_pin
 from sparekey.app.snapshots import token_owner
 from sparekey.app.super_administrators import one_remains
 from sparekey.app.tokens.life_cycle import verify_room
-from sparekey.core.audit_log.actions import Action
+from sparekey.core.audit_log.actions import OK, Action
 from sparekey.core.audit_log.notices import Notice
 from sparekey.core.errors import BadInput, Conflict
 from sparekey.core.list_order import read_order
@@ -35,6 +35,7 @@ from sparekey.core.search_words import typed_words, verify_length
 from sparekey.core.sign_in.pins import PinError, new_verifier, rule_of, verify_new_pin
 from sparekey.core.tokens import TOKEN_TYPES, Hotp, OtpToken, Parameters, TokenError, Totp
 from sparekey.core.tokens.totp import SEED_BYTES
+from sparekey.json_value import Json
 from sparekey.secret import Secret
 from sparekey.storage.audit_log import events as audit_events
 from sparekey.storage.audit_log.events import AuditFilter
@@ -214,7 +215,17 @@ def insert_token(
         ),
     )
     devices.raise_generation(connection, account.id)
-    log(connection, now, actor, Action.TOKEN_ADDED, account=account.id, token=token_id, serial=serial)
+    log(
+        connection,
+        now,
+        actor,
+        Action.TOKEN_ADDED,
+        account=account.id,
+        token=token_id,
+        serial=serial,
+        step=last_step,
+        expires=wish.expires_at,
+    )
     notify_user(connection, now, account.id, Notice.TOKEN_ASSIGNED, serial=serial)
     return AddedToken(serial, wish.type, replace(parameters, serial=serial), wish.counter)
 
@@ -363,7 +374,16 @@ def set_pin_of(
             connection, instance, token, verifier, now, must_change=must_change, counts_from=counts_from(connection)
         )
         end_sessions(connection, actor, token.account_id, "a PIN was set", now, token_id=token.id, session=session)
-        log(connection, now, actor, Action.TOKEN_PIN_SET, account=token.account_id, token=token.id, serial=token.serial)
+        log(
+            connection,
+            now,
+            actor,
+            Action.TOKEN_PIN_SET,
+            account=token.account_id,
+            token=token.id,
+            serial=token.serial,
+            must_change=must_change,
+        )
 
 
 def clear_pin(instance: Instance, actor: Actor, serial: str, *, now: int) -> None:
@@ -456,7 +476,7 @@ def set_expiry(instance: Instance, actor: Actor, serial: str, *, expires_at: int
             tokens.update_token(connection, token.id, expires_at=expires_at)
         if expires_at is not None and expires_at <= now:
             end_sessions(connection, actor, token.account_id, "a token expired", now, token_id=token.id)
-        _touched(connection, token, actor, Action.TOKEN_EXPIRY_SET, now)
+        _touched(connection, token, actor, Action.TOKEN_EXPIRY_SET, now, expires=expires_at)
 
 
 def _details(connection: Connection, actor: Actor, token: Token) -> TokenDetails:
@@ -507,10 +527,21 @@ def _free_serial(connection: Connection) -> str:
             return serial
 
 
-def _touched(connection: Connection, token: Token, actor: Actor, action: Action, now: int) -> None:
+def _touched(connection: Connection, token: Token, actor: Actor, action: Action, now: int, **detail: Json) -> None:
     if token.account_id is not None:
         devices.raise_generation(connection, token.account_id)
-    log(connection, now, actor, action, account=token.account_id, token=token.id, serial=token.serial)
+    log(
+        connection,
+        now,
+        actor,
+        action,
+        result=OK,
+        account=token.account_id,
+        token=token.id,
+        device=None,
+        serial=token.serial,
+        **detail,
+    )
 
 
 def _view(token: Token) -> TokenView:

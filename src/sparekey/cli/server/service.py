@@ -17,6 +17,8 @@ from sparekey.core.errors import BadInput
 from sparekey.core.plurals import counted
 from sparekey.secret import Secret
 
+_SAID_EACH = 20_000  # events and objects
+
 app = new_group("The server itself.")
 config = new_group("Check the settings.")
 app.add_typer(config, name="config")
@@ -149,12 +151,22 @@ def check(ctx: typer.Context) -> None:
 
 
 @command(app, "doctor", "doctor")
-def doctor(ctx: typer.Context) -> None:
+def doctor(
+    ctx: typer.Context,
+    deep: Annotated[
+        bool,
+        typer.Option(
+            "--deep",
+            help="Also read the whole audit log and compare every user, token, role and policy with it. This finds "
+            "rows that were changed, deleted or put back in the database. It may take minutes.",
+        ),
+    ] = False,
+) -> None:
     """Check settings, keys, certificate, database and audit log, and print problems. Exits with 1 if there are any."""
     from sparekey.wiring.doctor import examine  # noqa: PLC0415 -- slow to load
 
     call = call_of(ctx)
-    findings = examine(call.directory, os.environ, now())
+    findings = examine(call.directory, os.environ, now(), _Said() if deep else None)
     rows = [{"what": finding.what, "ok": finding.ok, "words": finding.words} for finding in findings]
     call.put_list("findings", rows, ["what", "ok", "words"])
     if not all(finding.ok for finding in findings):
@@ -165,6 +177,18 @@ def doctor(ctx: typer.Context) -> None:
 def version(ctx: typer.Context) -> None:
     """Print the version."""
     call_of(ctx).put("version", {"version": __version__, "python": platform.python_version()})
+
+
+class _Said:
+    """The progress of `doctor --deep` on standard error, each time that much more is done."""
+
+    def __init__(self) -> None:
+        self._next = _SAID_EACH
+
+    def __call__(self, events: int, objects: int) -> None:
+        if events + objects >= self._next:
+            self._next = events + objects + _SAID_EACH
+            output.say(f"{counted(events, 'event')} read, {counted(objects, 'object')} compared")
 
 
 def _verify_filled_in(listen: str, names: Collection[str]) -> None:

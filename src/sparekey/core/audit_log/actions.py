@@ -40,6 +40,7 @@ class Action(StrEnum):
     TOKEN_PIN_FORCED = "token.pin-forced"  # the user must change it at the next sign-in
     TOKEN_REPLACED = "token.replaced"  # by another one, which is logged as assigned
     TOKEN_RESYNCED = "token.resynced"
+    TOKEN_ADVANCED = "token.advanced"  # its steps up to this one are used up, because a device reported a success
     TOKEN_REMOVED = "token.removed"
 
     EMERGENCY_SHOWN = "emergency.shown"
@@ -103,6 +104,7 @@ class Action(StrEnum):
     ALARMS_ACKNOWLEDGED = "alarms.acknowledged"  # an administrator has looked at them; not an alarm itself
 
     ALARM_AUDIT_ROLLED_BACK = "alarm.audit-rolled-back"  # the log lacks events that a checkpoint vouches for
+    ALARM_STATE_ROLLED_BACK = "alarm.state-rolled-back"  # the database contradicts the chained audit log
     ALARM_STEP_USED_TWICE = "alarm.step-used-twice"  # online and offline, by different attempts
     ALARM_EMERGENCY_UNSHOWN = "alarm.emergency-unshown"  # a code was used that no operator had shown
     ALARM_UNEXPECTED_SUCCESS = "alarm.unexpected-success"  # offline, with a token that the device never had

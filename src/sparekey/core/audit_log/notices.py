@@ -165,6 +165,8 @@ _USER: Final[Mapping[Notice, tuple[str, str]]] = {
 _ALARM: Final[Mapping[Action, str]] = {
     Action.ALARM_AUDIT_ROLLED_BACK: "The audit log does not match a signed checkpoint. It was rolled back or "
     "altered. Run `sparekey audit verify`.",
+    Action.ALARM_STATE_ROLLED_BACK: "The database contradicts the audit log: a row was changed, deleted or put back "
+    "without its event. Treat the database as altered by an attacker. Run `sparekey doctor --deep`.",
     Action.ALARM_STEP_USED_TWICE: "One tokencode was used twice: online and offline, in different attempts.",
     Action.ALARM_EMERGENCY_UNSHOWN: "An emergency code was used, but it had not been shown to any operator.",
     Action.ALARM_UNEXPECTED_SUCCESS: "A device reported an offline sign-in with a token for which it never had "

@@ -41,8 +41,8 @@ def find_head(connection: Connection) -> Batch | None:
     return _batch(row) if row else None
 
 
-def list_unchained(connection: Connection, limit: int) -> Sequence[AuditRow]:
-    """Return the oldest rows that no batch covers yet."""
+def list_unchained(connection: Connection, limit: int | None) -> Sequence[AuditRow]:
+    """Return the oldest rows that no batch covers yet; `limit` None: all of them."""
     query = select(*ROW).where(audit.c.batch.is_(None)).order_by(audit.c.batch, audit.c.id).limit(limit)
     return [AuditRow(*row) for row in connection.execute(query)]
 
@@ -68,13 +68,20 @@ def insert_batch(connection: Connection, batch: Batch, row_ids: Sequence[int]) -
 
 def contains(connection: Connection, checkpoint: Checkpoint) -> bool:
     """Return True if the audit log still has the batch of this checkpoint. The signature is not verified here."""
-    query = select(audit_batch.c.hash).where(audit_batch.c.number == checkpoint.number)
-    return connection.execute(query).scalar() == checkpoint.hash
+    return contains_batch(connection, checkpoint.number, checkpoint.hash)
 
 
-def each_batch(connection: Connection) -> Iterator[tuple[Batch, Sequence[AuditRow]]]:
-    """Yield every batch in order with the rows that carry its number, a few batches in memory at a time."""
-    after: int | None = None
+def contains_batch(connection: Connection, number: int, batch_hash: bytes) -> bool:
+    """Return True if the audit log has the batch with this number and hash."""
+    query = select(audit_batch.c.hash).where(audit_batch.c.number == number)
+    return connection.execute(query).scalar() == batch_hash
+
+
+def each_batch(connection: Connection, after: int | None = None) -> Iterator[tuple[Batch, Sequence[AuditRow]]]:
+    """Yield every batch in order with the rows that carry its number, a few batches in memory at a time.
+
+    `after`: the number of a batch, to begin with the one that follows it.
+    """
     while batches := _list_batches(connection, after):
         rows: dict[int, list[AuditRow]] = {batch.number: [] for batch in batches}
         query = (
