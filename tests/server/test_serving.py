@@ -154,3 +154,17 @@ def test_s06_counts_survive_a_crash(tmp_path: Path) -> None:
     instance = opened(data)
     assert account_row(instance, "alice").locked_at is not None
     instance.database.close()
+
+
+@pytest.mark.xfail(strict=True, reason="granian names itself; remove this mark with the next HTTP server")
+def test_s61_no_reply_names_the_software_of_the_server(tmp_path: Path) -> None:
+    data = a_data_directory(tmp_path)
+    with serving(data) as served:
+        found = set()
+        for path in ("/health", "/console", "/nothing", "/v1/users"):
+            connection = served.connect()
+            connection.request("GET", path)
+            found |= {name.lower() for name, _ in connection.getresponse().getheaders()}
+            connection.close()
+    assert "x-content-type-options" in found
+    assert not {"server", "x-powered-by"} & found

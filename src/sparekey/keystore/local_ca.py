@@ -112,7 +112,8 @@ def _verify_within(scope: CaScope | None, names: Iterable[str], ca: Path) -> Non
     if outside:
         raise KeystoreError(
             f"the CA in {ca} may not issue a certificate for {outside[0]}, but only for: {scope}; name the server "
-            'within that, or set tls = "own" and use a certificate of another CA'
+            'within that, or set tls = "own" with a certificate of another CA, or, before devices are enrolled, make '
+            "the server again with `sparekey init --name` or `--ca-scope`"
         )
 
 

@@ -325,7 +325,7 @@ def a_laptop(directory: Path, *, policy: Mapping[str, str] = POLICY, own_clock: 
             time = FakeTime(directory / "beside", clock_only=True)
             time.set(stage.time.offset)
         now = int(stage.time.now())
-        create_server(stage.server_data, NewServer(Secret("")), ROOT, now)
+        create_server(stage.server_data, NewServer(Secret(""), f"{SERVER_ADDRESS}:{PORT}"), ROOT, now)
         with an_opened(stage.server_data) as instance:
             edit_policy(instance, policy, now=now)
             server, stacks = _start_server(stage, pair), Stacks(pair.laptop)
