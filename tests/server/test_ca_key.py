@@ -9,6 +9,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from sparekey.app.ports import KeystoreError
 from sparekey.clock import now as clock_now
@@ -79,6 +80,30 @@ def test_no_process_that_answers_has_the_key_and_the_certificate_is_renewed(tmp_
         assert children == []
         served.stop()
         assert not any(Path(f"/proc/{pid}/mem").exists() for pid in holders)
+
+
+def test_the_certificate_is_for_the_address_of_the_command_line(tmp_path: Path) -> None:
+    data, kept = a_data_directory(tmp_path), tmp_path / "ca-key.pem"
+    (data / "keys" / local_ca.CA_KEY_FILE).rename(kept)
+    script = """
+        import os, sys
+        from dataclasses import replace
+        from pathlib import Path
+        from sparekey.server.settings import read_settings
+        from sparekey.wiring.serving import hold_ca_key
+
+        data = Path(sys.argv[1])
+        settings = replace(read_settings(data, os.environ), listen="127.9.9.9:8443")
+        with hold_ca_key(data, settings, sys.stdin.fileno()) as signer:
+            signer.renew()
+            assert sys.stdin.read() == ""
+    """
+    with kept.open("rb") as key:
+        line = [sys.executable, "-c", textwrap.dedent(script), str(data)]
+        subprocess.run(line, stdin=key, timeout=60, check=True)
+    made = x509.load_pem_x509_certificates((data / "keys" / local_ca.SERVER_FILE).read_bytes())[0]
+    names = made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert "127.9.9.9" in {str(name.value) for name in names}
 
 
 def test_without_the_key_a_certificate_is_served_until_it_is_due(tmp_path: Path) -> None:

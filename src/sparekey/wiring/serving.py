@@ -92,8 +92,9 @@ def serve(
         server.serve()
 
 
-def hold_ca_key(directory: Path, key: int) -> CertificateSigner:
+def hold_ca_key(directory: Path, settings: Settings, key: int) -> CertificateSigner:
     """Return a process that reads the CA's key from this descriptor. Call this before `serve`."""
+    os.environ[LISTEN_VARIABLE] = settings.listen  # a name of the certificate; that process reads the settings again
     return CertificateSigner(directory, key)
 
 

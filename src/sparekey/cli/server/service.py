@@ -116,7 +116,7 @@ def serve(
     with ExitStack() as stack:
         signer = None
         if ca_key_stdin:
-            signer = stack.enter_context(serving.hold_ca_key(call.directory, sys.stdin.fileno()))
+            signer = stack.enter_context(serving.hold_ca_key(call.directory, settings, _key_from_stdin()))
         serving.serve(call.directory, settings, announce, signer)
 
 
@@ -189,6 +189,13 @@ class _Said:
         if events + objects >= self._next:
             self._next = events + objects + _SAID_EACH
             output.say(f"{counted(events, 'event')} read, {counted(objects, 'object')} compared")
+
+
+def _key_from_stdin() -> int:
+    """Return the descriptor of standard input. Raises BadInput if there is none, or nothing in it."""
+    if sys.stdin is None or sys.stdin.isatty():
+        raise BadInput("the CA's key is not in standard input", "pass its file: sparekey serve --ca-key-stdin < FILE")
+    return sys.stdin.fileno()
 
 
 def _verify_filled_in(listen: str, names: Collection[str]) -> None:
