@@ -178,6 +178,8 @@ SIDES: Final[Mapping[str, Sides]] = {
         "sealed_at",
         "not_after",
         "acknowledged_at",
+        "fetches",
+        "fetches_since",
     ),
     "emergency_showing": _sealed("id", "code_id", "device_id", "operator", "caller", "note", "ticket", "shown_at"),
     "api_client": _sealed(

@@ -337,6 +337,8 @@ unit_receipt = Table(
     Column("sealed_at", BigInteger, nullable=False),
     Column("not_after", BigInteger, nullable=False),
     _time("acknowledged_at"),
+    Column("fetches", Integer, nullable=True),  # within the hour that began at `fetches_since`; empty: once
+    _time("fetches_since"),
     Index("ix_unit_receipt_device_account", "device_id", "account_id"),
 )
 

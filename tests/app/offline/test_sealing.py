@@ -71,6 +71,12 @@ def fetched(device: Device, user: User, kind: str, day: int = 0, now: int = LATE
     return received(device, device.fetch(user, UnitName(kind=kind, token=token, day=day), generation, now), generation)
 
 
+def held(device: Device, user: User, kind: str) -> SealedUnit:
+    """A unit that the device has fetched and keeps, examined."""
+    unit = next(unit for name, (_, unit) in device.held.items() if name[:2] == (user.account_id, kind))
+    return received(device, unit, device.sync_of(user, NOW).generation)
+
+
 def opened(unit: SealedUnit, typed: Secret[str] | str, now: int = LATE) -> OpenedRecord:
     return open_unit(unit, typed if isinstance(typed, str) else typed.reveal(), Moment(now))
 
@@ -118,8 +124,7 @@ def test_a_token_without_a_pin_is_sealed_without_one(server: Instance) -> None:
 def test_s41_emergency_units_open_only_with_the_whole_code(server: Instance) -> None:
     user = a_user(server, pin=PIN)
     device = a_filled_device(server, user)
-    tokencode = fetched(device, user, "emergency-tokencode", now=NOW)
-    passcode = fetched(device, user, "emergency-passcode", now=NOW)
+    tokencode, passcode = (held(device, user, kind) for kind in ("emergency-tokencode", "emergency-passcode"))
     shown = show(server, user)
     whole = show(server, user, kind=CodeKind.PASSCODE).code.reveal()
     code = shown.code.reveal()

@@ -2,10 +2,13 @@
 
 One snapshot decides what is sealed. The slow part runs outside any transaction, and the generation is compared again
 before the unit leaves. The server keeps only a receipt; the bytes go to the device and nowhere else (S33).
+
+A unit is sealed at most three times an hour for a device, because downloads break off. It is not sealed again once the
+device has acknowledged it, unless the device's next report lacks it (S29).
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -13,10 +16,10 @@ from sqlalchemy import Connection
 
 from sparekey.app.instance import Instance, new_id
 from sparekey.app.offline import keys as offline_keys
-from sparekey.app.offline.sync import Holder, holder_of
+from sparekey.app.offline.sync import Holder, holder_of, is_confirmed
 from sparekey.app.ports import KeyPurpose
 from sparekey.app.snapshots import open_code
-from sparekey.core.errors import Conflict, NotAllowed
+from sparekey.core.errors import Conflict, NotAllowed, SparekeyError
 from sparekey.core.offline.event_packs import LOOK_AHEAD, find_pack
 from sparekey.core.offline.units import WantedUnit, usable_steps
 from sparekey.core.sign_in.authenticate import WINDOW, TokenState
@@ -29,6 +32,22 @@ from sparekey.storage.emergency import offline as emergency_codes
 from sparekey.unit_kind import UnitKind
 from sparekey.wire.agent_api import UnitRequest
 
+MOST_FETCHES: Final = 3  # of the same unit within an hour
+HOUR: Final = 3_600
+
+
+class FetchedTooOften(SparekeyError):
+    """The device has fetched this unit several times within the hour. `seconds`: the time until it may do so again."""
+
+    error = "busy"
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(
+            f"this device has fetched this unit {MOST_FETCHES} times within an hour",
+            f"wait for {seconds} seconds; the agent does so itself",
+        )
+        self.seconds: Final = seconds
+
 
 @dataclass(frozen=True)
 class _Work:
@@ -39,23 +58,54 @@ class _Work:
 def seal_for_device(instance: Instance, device: Device, request: UnitRequest, *, now: int) -> bytes:
     """Return the bytes of the unit.
 
-    Raises NotAllowed if the device should not hold it, and Conflict if it must sync first.
+    Raises NotAllowed if the device should not hold it, Conflict if it must sync first, and FetchedTooOften.
     """
     with instance.database.write() as connection:
         data = devices.find_device_account(connection, device.id, request.user)
         if data is None:
             raise NotAllowed("this user has no offline data on this device", "sign in online first")
         holder = holder_of(connection, instance, device, data, now)
+        wanted = next((unit for unit in holder.wanted_at(now) if _is(unit, request)), None)
+        slot = _slot(connection, device.id, request.user, wanted) if wanted else []
     _verify_generation(holder.data.generation, request)
-    wanted = next((unit for unit in holder.wanted_at(now) if _is(unit, request)), None)
     if wanted is None:
         raise NotAllowed("this unit does not belong to this device", "sync again")
+    if any(is_confirmed(holder, wanted, receipt, now) for receipt in slot):
+        raise Conflict("this device has confirmed that it holds this unit", "sync again, without it if it is damaged")
     work = _WORK_OF[wanted.kind](instance, holder, wanted, now)
+    _verify_fetches(slot, work, now)
     unit = seal_unit(
         work.plan, work.codes, lambda part: instance.keystore.sign(KeyPurpose.OFFLINE, part), run=instance.run
     )
     _hand_over(instance, work, wanted, unit, request)
     return unit
+
+
+def _slot(connection: Connection, device_id: str, account_id: str, wanted: WantedUnit) -> list[Receipt]:
+    token_id = wanted.token_id or None
+    return receipts.list_slot(connection, device_id, account_id, wanted.kind, token_id, wanted.day)
+
+
+def _same(slot: Sequence[Receipt], work: _Work, now: int) -> Receipt | None:
+    """Return the receipt of the same unit with the most fetches in the hour that still runs, or None.
+
+    Packs with different counters are different units. A day is the same unit although its first records pass.
+    """
+    plan, first = work.plan, work.codes[0][0]
+    same = [
+        receipt
+        for receipt in slot
+        if (receipt.generation, receipt.version) == (plan.generation, plan.version)
+        and (receipt.kind is not UnitKind.EVENTS or receipt.first == first)
+        and now < receipt.counts_from + HOUR
+    ]
+    return max(same, key=lambda receipt: receipt.fetches, default=None)
+
+
+def _verify_fetches(slot: Sequence[Receipt], work: _Work, now: int) -> None:
+    same = _same(slot, work, now)
+    if same is not None and same.fetches >= MOST_FETCHES:
+        raise FetchedTooOften(same.counts_from + HOUR - now)
 
 
 def _is(unit: WantedUnit, request: UnitRequest) -> bool:
@@ -177,6 +227,7 @@ def _hand_over(instance: Instance, work: _Work, wanted: WantedUnit, unit: bytes,
             raise NotAllowed("this user no longer has offline data on this device", "sync again")
         _verify_generation(data.generation, request)
         _verify_version(connection, plan, wanted)
+        before = _same(_slot(connection, plan.device, plan.user, wanted), work, plan.sealed_at)
         receipts.insert_receipt(
             connection,
             Receipt(
@@ -194,5 +245,7 @@ def _hand_over(instance: Instance, work: _Work, wanted: WantedUnit, unit: bytes,
                 unit_hash=hashlib.sha256(unit).digest(),
                 sealed_at=plan.sealed_at,
                 not_after=plan.not_after,
+                fetches=before.fetches + 1 if before else 1,
+                fetches_since=before.counts_from if before else plan.sealed_at,
             ),
         )

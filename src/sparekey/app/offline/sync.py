@@ -4,6 +4,7 @@ No record is hashed here; app.offline.sealing does that. Every contact settles i
 version of each emergency code, the units to erase, and the units that are still wanted.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -127,11 +128,10 @@ def sync_users(
     everyone = devices.accounts_on_device(connection, device.id)
     accounts.lock_accounts(connection, [data.account_id for data in everyone])
     _reconcile(connection, device.id, held, now)
-    users = []
-    for data in everyone:
-        units = [unit for unit in held if unit.user == data.account_id]
-        users.append(_sync_user(connection, instance, device, data, units, now))
-    return users
+    by_user = defaultdict[str, list[HeldUnit]](list)
+    for unit in held:
+        by_user[unit.user].append(unit)
+    return [_sync_user(connection, instance, device, data, by_user[data.account_id], now) for data in everyone]
 
 
 def holder_of(connection: Connection, instance: Instance, device: Device, data: OfflineData, now: int) -> Holder:
@@ -246,13 +246,20 @@ def _missing(connection: Connection, holder: Holder, held: Sequence[HeldUnit], n
     missing = []
     for unit in holder.wanted_at(now):
         have = current.get((unit.kind, unit.token_id, unit.day))
-        if have is None or not _is_good(holder, unit, have, known.get(have.unit_hash), now):
+        if have is None or not _is_good(holder, unit, have.version, known.get(have.unit_hash), now):
             missing.append(unit)
     return missing
 
 
-def _is_good(holder: Holder, unit: WantedUnit, have: HeldUnit, receipt: Receipt | None, now: int) -> bool:
-    """Return True if the unit that the device holds equals the one it would get now, or is near enough."""
+def is_confirmed(holder: Holder, unit: WantedUnit, receipt: Receipt, now: int) -> bool:
+    """Return True if the device has acknowledged this unit in the present generation, and would get no better one."""
+    is_present = receipt.acknowledged_at is not None and receipt.generation == holder.data.generation
+    return is_present and _is_good(holder, unit, receipt.version, receipt, now)
+
+
+def _is_good(holder: Holder, unit: WantedUnit, version: int, receipt: Receipt | None, now: int) -> bool:
+    """Return True if the unit that the device holds, in this version, equals the one it would get now, or is near
+    enough."""
     if unit.kind is UnitKind.DAY:
         return True
     if receipt is None:
@@ -263,7 +270,7 @@ def _is_good(holder: Holder, unit: WantedUnit, have: HeldUnit, receipt: Receipt 
         counters = range(receipt.first, receipt.first + receipt.count)
         return fresh is not None and not is_worn(EventPack(counters, receipt.not_after), fresh, now)
     code = holder.code_of(unit)
-    return code is not None and have.version == code.version and bool(receipt.not_after == code.not_after)
+    return code is not None and version == code.version and bool(receipt.not_after == code.not_after)
 
 
 def _obstacles(holder: Holder, now: int) -> list[str]:
@@ -279,22 +286,26 @@ def _obstacles(holder: Holder, now: int) -> list[str]:
 
 
 def _reconcile(connection: Connection, device_id: str, held: Sequence[HeldUnit], now: int) -> None:
-    """Confirm the receipts of units that the device holds, and delete those of units that are gone.
+    """Confirm the receipts of units that the device holds. Withdraw those of units that are gone; delete old ones.
 
     The device's list is more reliable than the receipts. If it holds a code in two generations, it accepts the older
     one until the new one is complete.
     """
     hashes = {unit.unit_hash for unit in held}
-    gone, codes = [], dict[str, Receipt]()
+    gone, damaged, codes = list[str](), list[str](), dict[str, Receipt]()
     for receipt in receipts.list_receipts(connection, device_id):
         owner = receipt.token_id or receipt.account_id
         if receipt.unit_hash.hex() in hashes:
-            receipts.acknowledge_receipt(connection, receipt.id, now)
+            if receipt.acknowledged_at is None:
+                receipts.acknowledge_receipt(connection, receipt.id, now)
             if receipt.kind.is_emergency and (owner not in codes or receipt.generation <= codes[owner].generation):
                 codes[owner] = receipt
-        elif receipt.acknowledged_at is not None or receipt.sealed_at < now - DAY_SECONDS:
+        elif receipt.sealed_at < now - DAY_SECONDS:
             gone.append(receipt.id)
+        elif receipt.acknowledged_at is not None:
+            damaged.append(receipt.id)  # kept for a day, because its fetches are counted
     receipts.delete_receipts(connection, gone)
+    receipts.withdraw_acknowledgements(connection, damaged)
     for receipt in codes.values():
         _confirm_code(connection, device_id, receipt, now)
     owners = frozenset(unit.token or unit.user for unit in held if unit.kind in EMERGENCY_KINDS)

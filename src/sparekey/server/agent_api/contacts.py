@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from sparekey.app.offline.contact import Witness, take_contact
 from sparekey.app.offline.events import take_events
-from sparekey.app.offline.sealing import seal_for_device
+from sparekey.app.offline.sealing import FetchedTooOften, seal_for_device
 from sparekey.app.offline.sync import acknowledge
 from sparekey.app.ports import KeyPurpose
 from sparekey.server.agent_api.device_limits import Lane, Rate, Share, finished, too_many
@@ -90,6 +90,8 @@ def _units(service: Service) -> Route:
                 return Response(await finished(sealed), media_type=api.UNIT_MEDIA_TYPE)
             except Busy:
                 raise too_many("many devices are waiting for units", _SEALING_PAUSE) from None
+            except FetchedTooOften as error:
+                raise too_many(error.message, error.seconds) from None
 
     return _described(api.UNITS, units, api.UnitRequest, api.UNIT_MEDIA_TYPE)
 
