@@ -32,7 +32,7 @@ def test_the_agent_gets_cryptography_and_its_dependencies() -> None:
 
 def test_the_server_gets_its_dependencies_and_none_of_development() -> None:
     found = names(locked_for(["server"]))
-    assert {"sqlalchemy", "psycopg-binary", "starlette", "granian"} <= found
+    assert {"sqlalchemy", "psycopg-binary", "starlette", "uvicorn"} <= found
     assert not {"pytest", "mypy", "tpm2-pytss", "hatchling", "fastapi"} & found
 
 

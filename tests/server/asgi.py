@@ -1,4 +1,4 @@
-"""Asks the application in this process, as granian would: a request in, status, headers and body out."""
+"""Asks the application in this process, as uvicorn would: a request in, status, headers and body out."""
 
 import asyncio
 import json

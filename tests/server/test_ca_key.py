@@ -17,7 +17,7 @@ from sparekey.keystore import local_ca
 from sparekey.keystore.ca_scope import CaScope
 from sparekey.secret import Secret
 from sparekey.server.settings import Settings
-from sparekey.wiring.serving import prepare_certificate
+from sparekey.wiring.serving_certificate import prepare_certificate
 from tests.server.serving import Serving, a_data_directory, serving, wait_until
 
 pytestmark = [

@@ -23,7 +23,7 @@ from sparekey.storage import schema
 from sparekey.storage.engine import DatabaseUrlError
 from sparekey.wiring.doctor import examine
 from sparekey.wiring.server import NewServer, ca_file, certificate_names, create_server, open_instance
-from sparekey.wiring.serving import prepare_certificate
+from sparekey.wiring.serving_certificate import prepare_certificate
 from tests.builders import NOW, ROOT, logged_events
 from tests.memory_keystore import MemoryKeystore
 from tests.shared_statements import open_database

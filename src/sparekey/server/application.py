@@ -12,6 +12,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sparekey.server import health, openapi
+from sparekey.server.admission.requests import PartyOfRequest
 from sparekey.server.agent_api import contacts, enrolment
 from sparekey.server.agent_api import sign_ins as agent_sign_ins
 from sparekey.server.console import sign_in as console_sign_in
@@ -46,6 +47,7 @@ def create_application(service: Service, beside: Lifespan | None = None) -> Star
     application = Starlette(
         routes=_routes(service),
         middleware=[
+            Middleware(PartyOfRequest, service.settings),
             Middleware(ReplyHeaders, tls=service.settings.tls != "off"),
             Middleware(_ErrorsAnswered, failures),
             Middleware(OneHost),

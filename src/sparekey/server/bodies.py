@@ -14,7 +14,10 @@ from sparekey.server.errors import RequestRejected
 from sparekey.server.work import Busy
 
 _MOST_FILES: Final = 4  # files in memory at once, in one process
-_PATIENCE: Final = 30.0  # seconds for any body
+ANONYMOUS_BODY: Final = 16_384  # bytes from a client that has not proved its identity
+_ANONYMOUS_PATIENCE: Final = 3.0  # seconds for a body of that size
+_PATIENCE: Final = 30.0  # seconds for a larger one
+_NO_SIZE: Final = 1 << 62  # larger than any limit
 _SLOWEST: Final = 64 * 1024  # bytes a second: a large body may take longer, by its size at this rate
 
 
@@ -36,18 +39,21 @@ class LargeBodyLimit:
             self._inside -= is_file
 
 
-async def read_body(request: Request, most: int, patience: float = _PATIENCE) -> bytes:
-    """Return the body, at most `most` bytes. Raises RequestRejected (413) as soon as it is longer, even if its
-    header names a smaller length.
+async def read_body(request: Request, most: int, patience: float | None = None) -> bytes:
+    """Return the body, at most `most` bytes. Raises RequestRejected: 413 as soon as it is longer, even if its header
+    names a smaller length; 408 if it does not come in time.
 
-    `patience`: the seconds to wait for its first bytes; after that, RequestRejected (408).
+    Pass more than ANONYMOUS_BODY only after the client has proved its identity: such a body has more time, too.
+    `patience`: other seconds for its first bytes.
     """
-    announced = request.headers.get("content-length", "0")
-    if not announced.isdigit() or int(announced) > most:
+    if patience is None:
+        patience = _PATIENCE if most > ANONYMOUS_BODY else _ANONYMOUS_PATIENCE
+    announced = announced_size(request)
+    if announced > most:
         raise _too_large(most)
     parts, size = [], 0
     try:
-        async with asyncio.timeout(patience + int(announced) / _SLOWEST):
+        async with asyncio.timeout(patience + announced / _SLOWEST):
             async for part in request.stream():
                 size += len(part)
                 if size > most:
@@ -58,6 +64,12 @@ async def read_body(request: Request, most: int, patience: float = _PATIENCE) ->
     except TimeoutError:
         raise RequestRejected(408, "too-slow", "the request was not complete in time", "send it again") from None
     return b"".join(parts)
+
+
+def announced_size(request: Request) -> int:
+    """Return the size of the body in bytes according to its header; 0 without one, which is no limit."""
+    announced = request.headers.get("content-length", "0")
+    return int(announced) if announced.isascii() and announced.isdigit() else _NO_SIZE
 
 
 def _too_large(most: int) -> RequestRejected:

@@ -7,6 +7,7 @@ Rules (S65):
 """
 
 import logging
+import logging.config
 import sys
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -80,15 +81,17 @@ def logging_config(level: str) -> dict[str, object]:
         "formatters": {"json": {"()": "sparekey.server.logs.JsonFormatter"}},
         "handlers": {"stderr": handler},
         "root": {"handlers": ["stderr"], "level": "WARNING"},
-        "loggers": {"_granian": {"handlers": ["stderr"], "level": level.upper(), "propagate": False}},
+        # Its lines about single connections would let any host fill the log.
+        "loggers": {"uvicorn.error": {"level": "DEBUG" if level == "debug" else "WARNING"}},
     }
 
 
 def configure(level: str) -> None:
-    """Return the log of this process."""
+    """Set up the log of this process."""
     structlog.configure(
         processors=[*_PROCESSORS, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
+    logging.config.dictConfig(logging_config(level))

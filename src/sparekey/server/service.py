@@ -6,6 +6,7 @@ from typing import Self
 
 from sparekey import clock
 from sparekey.app.instance import Instance
+from sparekey.server.admission.known import KnownCredentials
 from sparekey.server.agent_api.device_limits import DeviceLimits
 from sparekey.server.floor import Floor
 from sparekey.server.origins import expected_origins, names_of
@@ -18,6 +19,7 @@ _UNIT_THREADS, _WAITING_UNITS = 4, 64
 _ADMINISTRATION_THREADS, _WAITING_ADMINISTRATION = 4, 64
 _SESSION_THREADS, _WAITING_SESSIONS = 2, 32
 _SELF_SERVICE_THREADS, _WAITING_SELF_SERVICE = 4, 128
+_PASSKEY_THREADS, _WAITING_PASSKEYS = 2, 64
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,10 @@ class Service:
     units: WorkPool
     administration: WorkPool  # a pool of its own, so that devices do not wait for a long report
     sessions: WorkPool  # open to all callers: a flood here must not delay the other pools
-    self_service: WorkPool  # for users, for the same reason
+    passkeys: WorkPool  # open to all callers; quick, so that they do not wait behind slow hashes
+    self_service: WorkPool  # for users, for the same reason as sessions
+    readiness: WorkPool  # the check of the database, which waits for no other work
+    known: KnownCredentials
     sync_interval: int
     settings: Settings
     hosts: frozenset[str]  # names of the server under which pages are served
@@ -55,8 +60,16 @@ class Service:
             sign_ins=WorkPool("sign-in", settings.sign_in_threads, _WAITING_SIGN_INS),
             contacts=WorkPool("contact", _CONTACT_THREADS, _WAITING_CONTACTS),
             units=WorkPool("unit", _UNIT_THREADS, _WAITING_UNITS),
-            administration=WorkPool("administration", _ADMINISTRATION_THREADS, _WAITING_ADMINISTRATION),
+            administration=WorkPool(
+                "administration",
+                _ADMINISTRATION_THREADS,
+                _WAITING_ADMINISTRATION,
+                most_of_one=_ADMINISTRATION_THREADS - 1,  # a report can take seconds
+            ),
             sessions=WorkPool("session", _SESSION_THREADS, _WAITING_SESSIONS),
+            passkeys=WorkPool("passkey", _PASSKEY_THREADS, _WAITING_PASSKEYS),
+            readiness=WorkPool("readiness", 1, 1),
+            known=KnownCredentials(),
             self_service=WorkPool("self-service", _SELF_SERVICE_THREADS, _WAITING_SELF_SERVICE),
             sync_interval=settings.sync_interval,
             settings=settings,
@@ -73,5 +86,14 @@ class Service:
 
     def end_work(self) -> None:
         """Wait for running work, and accept no more."""
-        for pool in (self.sign_ins, self.contacts, self.units, self.administration, self.sessions, self.self_service):
+        for pool in (
+            self.sign_ins,
+            self.contacts,
+            self.units,
+            self.administration,
+            self.sessions,
+            self.passkeys,
+            self.self_service,
+            self.readiness,
+        ):
             pool.close()

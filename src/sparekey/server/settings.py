@@ -222,6 +222,19 @@ class Settings:
         "a list of addresses and networks, as 192.0.2.0/24",
         is_network,
     )
+    trusted_proxies: tuple[str, ...] = _list(
+        "Proxies and load balancers in front of this server. Only from them, the address of the client is read from "
+        "`X-Forwarded-For`, to which each proxy must append the address from which it was asked.",
+        "a list of addresses and networks, as 192.0.2.0/24",
+        is_network,
+    )
+    source_ipv4_prefix: int = _number(
+        "The bits of an IPv4 address that make one source. Connections and work are shared fairly among sources.",
+        8,
+        32,
+        32,
+    )
+    source_ipv6_prefix: int = _number("The same for IPv6: one customer of a provider has a /64 or more.", 16, 128, 64)
     smtp_host: str = _text(
         "The mail server for notices and alarms. Empty: none are sent (docs/notices.md).",
         "a host name or address",

@@ -25,7 +25,7 @@ from sparekey.server.settings import Settings, SettingsError, read_settings
 from sparekey.storage.audit_log import export as audit_export
 from sparekey.storage.audit_log import outbox
 from sparekey.wiring.server import KEYS, ca_file, certificate_names, checkpoint_store, incidental_names, open_instance
-from sparekey.wiring.serving import certificate_file, prepare_certificate
+from sparekey.wiring.serving_certificate import certificate_file, prepare_certificate
 from sparekey.wiring.watching import Progress, check_state
 
 _SOON: Final = 14  # days

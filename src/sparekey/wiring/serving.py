@@ -1,72 +1,39 @@
-"""Runs the server: the processes of granian, each with its own application, and the certificate of them all.
+"""Runs the server: its listening sockets, its processes, and the tasks beside each application.
 
-Rules: everything is checked before the first process starts, so that a server with a fault does not answer (S66); a
-renewed certificate starts new processes, which take over before the old ones end. Each process has its own queue
-(SO_REUSEPORT). When an old process ends, connections in its queue, or just being set up, are closed unanswered. No
-request was read from them, and the next connection of the client is answered.
+Rules: everything is checked before the first process starts, so that a server with a fault does not answer (S66); each
+process has its own socket and queue (SO_REUSEPORT); one process answers without a parent.
 """
 
 import asyncio
 import os
-import signal
 import socket
-import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import structlog
-from starlette.applications import Starlette
-
-from sparekey import clock
 from sparekey.app.audit_log.sequencer import chain
 from sparekey.app.instance import Instance, log
-from sparekey.app.ports import CheckpointStore, KeystoreError
+from sparekey.app.ports import CheckpointStore
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import Conflict
-from sparekey.keystore import local_ca
 from sparekey.server.application import Lifespan, create_application
 from sparekey.server.errors import log_unforeseen
-from sparekey.server.logs import configure, logging_config
+from sparekey.server.logs import configure
 from sparekey.server.service import Service
 from sparekey.server.settings import Settings, read_settings
+from sparekey.server.transport.process import answer
 from sparekey.wiring.certificate_signer import CertificateSigner
 from sparekey.wiring.couriers import Courier, couriers, stop
-from sparekey.wiring.server import KEYS, certificate_names, checkpoint_store, incidental_names, open_instance
+from sparekey.wiring.processes import supervise
+from sparekey.wiring.server import certificate_names, checkpoint_store, open_instance
+from sparekey.wiring.serving_certificate import RENEWAL_CHECK, RenewedCertificate, certificate_files, renewing
 from sparekey.wiring.watching import WatchSteps
 
-DATA_VARIABLE: Final = "SPAREKEY_DATA"
 LISTEN_VARIABLE: Final = "SPAREKEY_LISTEN"
-_RENEWAL_CHECK: Final = 3_600.0  # seconds
-_BODY_LIMIT: Final = 1 << 16  # of a request's head
-_OVERLAP: Final = 10.0  # seconds for which an old process still answers while a new one starts
-_log: Final = structlog.get_logger()
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """The files that TLS uses."""
-
-    certificate: Path
-    key: Path
-
-
-def asgi() -> Starlette:
-    """Return the application for the data directory in SPAREKEY_DATA. Each process of granian calls this."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        # granian sets its own handlers once the application exists. Until then, inherited handlers would swallow
-        # signals.
-        signal.signal(number, signal.SIG_DFL)
-    directory = Path(os.environ[DATA_VARIABLE])
-    settings = read_settings(directory, os.environ)
-    configure(settings.log_level)
-    instance = open_instance(directory, settings)
-    service = Service.of(instance, settings, hosts=certificate_names(settings))
-    return create_application(service, _beside(service, directory, settings))
+_BACKLOG: Final = 4_096  # connections that wait to be accepted
 
 
 def serve(
@@ -80,16 +47,15 @@ def serve(
     Raises the errors of `open_instance`, KeystoreError, or Conflict.
     """
     open_instance(directory, settings).database.close()
-    certificate = prepare_certificate(directory, settings, clock.now(), signer)
-    host, port = settings.address
-    _verify_free(host, port)
-    os.environ |= {DATA_VARIABLE: str(directory.resolve()), LISTEN_VARIABLE: settings.listen}
+    certificate = renewing(directory, settings, signer)
+    listening = _listen(settings)
     configure(settings.log_level)
-    server = _granian(settings, certificate)
-    server.on_startup(lambda: announce([settings.listening_url]))
-    renew = partial(prepare_certificate, directory, settings, signer=signer)
-    with _WatchedCertificate(renew, certificate, server):
-        server.serve()
+    announced = partial(announce, [settings.listening_url])
+    if len(listening) == 1:
+        _answer(directory, settings, listening[0], certificate, announced)
+    else:
+        os.environ[LISTEN_VARIABLE] = settings.listen
+        supervise(directory, listening, certificate, answer_in_process, announced)
 
 
 def hold_ca_key(directory: Path, settings: Settings, key: int) -> CertificateSigner:
@@ -98,116 +64,58 @@ def hold_ca_key(directory: Path, settings: Settings, key: int) -> CertificateSig
     return CertificateSigner(directory, key)
 
 
-def prepare_certificate(
-    directory: Path, settings: Settings, now: int, signer: CertificateSigner | None = None
-) -> Certificate | None:
-    """Return the certificate to serve, renewed if that is due; None: no TLS. Raises KeystoreError."""
-    if settings.tls == "off":
-        return None
-    if settings.tls == "own":
-        own = Certificate(Path(settings.certificate), Path(settings.key))
-        local_ca.verify_own(own.certificate, own.key, Path(settings.ca))
-        return own
-    if signer is not None:
-        signer.renew()
-    else:
-        names, incidental = certificate_names(settings), incidental_names(settings)
-        local_ca.renew_server_certificate(directory / KEYS, names, now, incidental)
-    both = certificate_file(directory, settings)
-    return Certificate(both, both)
+def answer_in_process(directory: Path, listening: socket.socket) -> None:
+    """Answer the requests of one socket in a process of several."""
+    settings = read_settings(directory, os.environ)
+    configure(settings.log_level)
+    _answer(directory, settings, listening, RenewedCertificate(certificate_files(directory, settings)))
 
 
-def certificate_file(directory: Path, settings: Settings) -> Path:
-    """Return the path of the server's certificate."""
-    return Path(settings.certificate) if settings.tls == "own" else directory / KEYS / local_ca.SERVER_FILE
+def _answer(
+    directory: Path,
+    settings: Settings,
+    listening: socket.socket,
+    certificate: RenewedCertificate,
+    ready: Callable[[], object] = lambda: None,
+) -> None:
+    instance = open_instance(directory, settings)
+    service = Service.of(instance, settings, hosts=certificate_names(settings))
+    application = create_application(service, _beside(service, directory, settings, certificate))
+    answer(application, settings, listening, certificate.served, ready=ready, on_hangup=certificate.look)
 
 
-def _granian(settings: Settings, certificate: Certificate | None) -> Any:
-    # Imported late: no other command needs it.
-    from granian.constants import HTTPModes, Interfaces  # noqa: PLC0415 -- see above
-    from granian.http import HTTP1Settings  # noqa: PLC0415 -- see above
-    from granian.log import LogLevels  # noqa: PLC0415 -- see above
-    from granian.server import Server  # noqa: PLC0415 -- see above
-
+def _listen(settings: Settings) -> list[socket.socket]:
+    """Return a listening socket for each process. Raises Conflict if the address cannot be used."""
     host, port = settings.address
-    return Server(
-        "sparekey.wiring.serving:asgi",
-        factory=True,
-        address=host,
-        port=port,
-        interface=Interfaces.ASGI,
-        workers=settings.workers,
-        http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(max_buffer_size=_BODY_LIMIT),
-        websockets=False,
-        log_level=LogLevels(settings.log_level),
-        log_dictconfig=logging_config(settings.log_level),
-        ssl_cert=certificate.certificate if certificate else None,
-        ssl_key=certificate.key if certificate else None,
-        respawn_failed_workers=True,
-        respawn_interval=_OVERLAP,
-        workers_kill_timeout=10,
-    )
-
-
-def _verify_free(host: str, port: int) -> None:
-    """Raise Conflict if another server listens there. Processes share the port, so the system would allow it."""
+    several = settings.workers > 1
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(address)
-        except OSError as error:
-            raise Conflict(
-                f"cannot listen on {host}:{port}: {error.strerror}", "stop what listens there, or give another --listen"
-            ) from error
+    try:
+        if several:  # with SO_REUSEPORT, the system would allow another server there
+            socket.create_server(address[:2], family=family).close()
+        return [
+            socket.create_server(
+                address[:2],
+                family=family,
+                backlog=_BACKLOG,
+                reuse_port=several,
+                dualstack_ipv6=host == "::" and socket.has_dualstack_ipv6(),
+            )
+            for _ in range(settings.workers)
+        ]
+    except OSError as error:
+        raise Conflict(
+            f"cannot listen on {host}:{port}: {error.strerror}", "stop what listens there, or give another --listen"
+        ) from error
 
 
-class _WatchedCertificate:
-    """A context that renews the certificate when it is due, checks every hour if it changed, and then reloads."""
-
-    def __init__(self, renew: Callable[[int], object], certificate: Certificate | None, server: Any) -> None:
-        self._renew: Callable[[], object] = lambda: renew(clock.now())
-        self._certificate = certificate
-        self._server = server
-        self._end = threading.Event()
-
-    def __enter__(self) -> None:
-        if self._certificate is not None:
-            # Also at SIGHUP, before the new processes read the certificate.
-            self._server.on_reload(self._look)
-            self._seen = self._stamp()
-            threading.Thread(target=self._watch, name="certificate", daemon=True).start()
-
-    def __exit__(self, *_: object) -> None:
-        self._end.set()
-
-    def _watch(self) -> None:
-        while not self._end.wait(_RENEWAL_CHECK):
-            if self._look():
-                self._server.signal_handler_reload()
-
-    def _look(self) -> bool:
-        """Return True if the certificate has changed. A bad one is logged, and the old one stays in use."""
-        try:
-            self._renew()
-            before, self._seen = self._seen, self._stamp()
-        except (KeystoreError, OSError) as error:
-            _log.error("the certificate cannot be renewed", why=str(error))
-            return False
-        return self._seen != before
-
-    def _stamp(self) -> int:
-        return self._certificate.certificate.stat().st_mtime_ns if self._certificate else 0
-
-
-def _beside(service: Service, directory: Path, settings: Settings) -> Lifespan:
+def _beside(service: Service, directory: Path, settings: Settings, certificate: RenewedCertificate) -> Lifespan:
     @asynccontextmanager
     async def beside() -> AsyncIterator[None]:
         instance = service.instance
         with instance.database.write() as connection:
             log(connection, service.now(), "system", Action.SERVER_STARTED, instance=instance.name)
         sequencer = asyncio.create_task(_chain_each_second(service, checkpoint_store(directory)))
+        renewal = asyncio.create_task(_renew_each_hour(certificate))
         watch = WatchSteps(directory, instance)
         watching = Courier("watch", watch, service.now)
         sending = couriers(instance.database, settings, instance.name, service.now)
@@ -215,6 +123,7 @@ def _beside(service: Service, directory: Path, settings: Settings) -> Lifespan:
         try:
             yield
         finally:
+            renewal.cancel()
             sequencer.cancel()
             with suppress(asyncio.CancelledError):
                 await sequencer
@@ -223,6 +132,12 @@ def _beside(service: Service, directory: Path, settings: Settings) -> Lifespan:
             service.close()
 
     return beside
+
+
+async def _renew_each_hour(certificate: RenewedCertificate) -> None:
+    while True:
+        await asyncio.sleep(RENEWAL_CHECK)
+        await asyncio.to_thread(certificate.look)
 
 
 async def _chain_each_second(service: Service, store: CheckpointStore) -> None:

@@ -37,7 +37,7 @@ _REFUSED: Final = (
 
 def routes(service: Service) -> list[Route]:
     """Return the routes for GET and POST of the sign-in, with a passcode or a passkey, and for POST of the sign-out."""
-    passkeys = PasskeySignIn(CONSOLE, service.sessions, lambda _: ADMINISTRATORS, _page)
+    passkeys = PasskeySignIn(CONSOLE, service.passkeys, lambda _: ADMINISTRATORS, _page)
 
     async def page(request: Request) -> Response:
         visit = admitted(service, CONSOLE, request)

@@ -5,6 +5,7 @@ from starlette.requests import Request
 from sparekey.app.sessions.callers import Caller, find_caller
 from sparekey.core.networks import is_within
 from sparekey.secret import Secret
+from sparekey.server.admission.parties import prove
 from sparekey.server.errors import RequestRejected
 from sparekey.server.service import Service
 
@@ -14,6 +15,7 @@ async def get_caller(service: Service, request: Request, now: int) -> Caller:
     token = bearer_of(request)
     caller = None
     if token:
+        service.known.prove(token)
         caller = await service.administration.run(find_caller, service.instance, token, address_of(request), now)
     if caller is not None and caller.session is not None and not is_admitted(service, request):
         caller = None  # administrators cannot sign in from this address, so the session is not used where it began
@@ -21,6 +23,8 @@ async def get_caller(service: Service, request: Request, now: int) -> Caller:
         raise RequestRejected(
             401, "unknown-caller", "this session or key is not valid, or not from this address", "sign in again"
         )
+    prove(caller.actor.name)
+    service.known.remember(token, caller.actor.name)
     return caller
 
 

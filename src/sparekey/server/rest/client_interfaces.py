@@ -11,6 +11,7 @@ from typing import Final
 from sparekey.app.sessions.clients import find_client_interface
 from sparekey.app.sign_in.verification import SignInInterface
 from sparekey.secret import Secret
+from sparekey.server.admission.parties import prove
 from sparekey.server.service import Service
 
 _MOST: Final = 1_000
@@ -28,7 +29,9 @@ class ClientInterfaces:
         asked = (hashlib.sha256(key.reveal().encode()).digest(), address)
         interface, second = self._known.get(asked, (None, 0))
         if interface is not None and second == now:
+            prove(interface.actor)
             return interface
+        self._service.known.prove(key)
         interface = await self._service.contacts.run(find_client_interface, self._service.instance, key, address, now)
         if interface is None:
             self._known.pop(asked, None)
@@ -36,4 +39,6 @@ class ClientInterfaces:
         if len(self._known) >= _MOST:
             self._known.clear()
         self._known[asked] = (interface, now)
+        prove(interface.actor)
+        self._service.known.remember(key, interface.actor)
         return interface

@@ -43,7 +43,7 @@ def routes(service: Service) -> list[Route]:
     """Return the routes for GET and POST of the sign-in, for POST of the sign-out, and the redirect from `/`."""
     passkeys = PasskeySignIn(
         SELF_SERVICE,
-        service.self_service,
+        service.passkeys,
         lambda request: entrance(administrators_too=is_admitted(service, request)),
         _page,
     )

@@ -16,11 +16,10 @@ from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from sparekey.server.bodies import read_body
+from sparekey.server.bodies import ANONYMOUS_BODY, read_body
 from sparekey.server.errors import RequestRejected
 from sparekey.server.service import Service
 from sparekey.server.web.fields import BadFields, Fields, SentFile
-from sparekey.server.web.pages import FORM
 from sparekey.server.web.visits import Visit
 from sparekey.server.work import WorkPool
 
@@ -29,7 +28,7 @@ _PARTS: Final = b"multipart/form-data"
 
 
 async def with_form(
-    service: Service, request: Request, visit: Visit, most: int = FORM, pool: WorkPool | None = None
+    service: Service, request: Request, visit: Visit, most: int = ANONYMOUS_BODY, pool: WorkPool | None = None
 ) -> Visit:
     """Return the visit with its form, and the time at which the form was complete. Raises RequestRejected.
 

@@ -22,7 +22,7 @@ from starlette.routing import Route
 from sparekey.app.authorisation import verify_somewhere
 from sparekey.app.sessions.administrators import Session
 from sparekey.core.errors import BadInput, Conflict, SecondFactorNeeded, SparekeyError
-from sparekey.server.bodies import LargeBodyLimit
+from sparekey.server.bodies import ANONYMOUS_BODY, LargeBodyLimit, announced_size
 from sparekey.server.errors import RequestRejected, is_unavailable, log_unforeseen
 from sparekey.server.floor import Floor
 from sparekey.server.service import Service
@@ -54,14 +54,17 @@ def _handler(
         arrived = Floor.arrival()
         visit = admitted(service, site, request)
         pool = site.sessions.pool(service)
+        service.known.prove(token_of(site, request))
         try:
             with files.one(is_file=is_file):
-                refused = await pool.run(_refused_unread, site, page, request, visit) if is_file else None
+                is_large = page.changes and announced_size(request) > ANONYMOUS_BODY
+                refused = await pool.run(_refused_unread, site, page, request, visit) if is_large else None
                 if refused is not None:
                     return refused
                 if page.changes:
-                    visit = await with_form(service, request, visit, page.largest, pool if is_file else None)
-                response, too_soon = await pool.run(_answered, site, page, request, visit)
+                    most = page.largest if is_large else ANONYMOUS_BODY
+                    visit = await with_form(service, request, visit, most, pool if is_large else None)
+                response, too_soon = await pool.run(_answered, service, site, page, request, visit)
         except Busy:
             return failed(site, request, visit, _BUSY, 503)
         except RequestRejected as refusal:  # no form, or one that is too large
@@ -74,9 +77,9 @@ def _handler(
 
 
 def _refused_unread(site: Site, page: Page, request: Request, visit: Visit) -> Response | None:
-    """Return a refusal before the file is read if the visitor may not send one (S08), else None.
+    """Return a refusal before a large form is read if the visitor may not send one (S08), else None.
 
-    Everything is checked again after the file was read.
+    Everything is checked again after the form was read.
     """
     session = site.sessions.find(visit, token_of(site, request))
     if session is None:
@@ -89,11 +92,13 @@ def _refused_unread(site: Site, page: Page, request: Request, visit: Visit) -> R
     return None
 
 
-def _answered(site: Site, page: Page, request: Request, visit: Visit) -> tuple[Response, bool]:
+def _answered(service: Service, site: Site, page: Page, request: Request, visit: Visit) -> tuple[Response, bool]:
     """Return the page, and True if it refuses a second factor, which must wait for the floor."""
-    session = site.sessions.find(visit, token_of(site, request))
+    token = token_of(site, request)
+    session = site.sessions.find(visit, token)
     if session is None:
         return to_sign_in(site, page, request), False
+    service.known.remember(token, session.actor.name)
     visit = replace(visit, session=session)
     try:
         _verify_admitted(site, page, request, visit)
