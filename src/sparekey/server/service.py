@@ -6,7 +6,7 @@ from typing import Self
 
 from sparekey import clock
 from sparekey.app.instance import Instance
-from sparekey.server.admission.known import KnownCredentials
+from sparekey.server.admission.known import KnownCredentials, KnownDevices
 from sparekey.server.agent_api.device_limits import DeviceLimits
 from sparekey.server.floor import Floor
 from sparekey.server.origins import expected_origins, names_of
@@ -37,6 +37,7 @@ class Service:
     self_service: WorkPool  # for users, for the same reason as sessions
     readiness: WorkPool  # the check of the database, which waits for no other work
     known: KnownCredentials
+    known_devices: KnownDevices
     sync_interval: int
     settings: Settings
     hosts: frozenset[str]  # names of the server under which pages are served
@@ -70,6 +71,7 @@ class Service:
             passkeys=WorkPool("passkey", _PASSKEY_THREADS, _WAITING_PASSKEYS),
             readiness=WorkPool("readiness", 1, 1),
             known=KnownCredentials(),
+            known_devices=KnownDevices(),
             self_service=WorkPool("self-service", _SELF_SERVICE_THREADS, _WAITING_SELF_SERVICE),
             sync_interval=settings.sync_interval,
             settings=settings,

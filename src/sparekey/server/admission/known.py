@@ -46,5 +46,24 @@ class KnownCredentials:
                 self._parties.popitem(last=False)
 
 
+class KnownDevices:
+    """The public keys of devices that asked lately. Used by the event loop alone."""
+
+    def __init__(self, most: int = _MOST) -> None:
+        self._most: Final = most
+        self._keys: Final[OrderedDict[str, bytes]] = OrderedDict()
+
+    def find_key(self, device_id: str) -> bytes | None:
+        """Return the public key of a device, which never changes; None if it is not known."""
+        return self._keys.get(device_id)
+
+    def remember(self, device_id: str, public_key: bytes) -> None:
+        """Remember the key of a device that has just signed a request."""
+        self._keys[device_id] = public_key
+        self._keys.move_to_end(device_id)
+        if len(self._keys) > self._most:
+            self._keys.popitem(last=False)
+
+
 def _digest(shown: Secret[str]) -> bytes:
     return hashlib.sha256(shown.reveal().encode()).digest()
