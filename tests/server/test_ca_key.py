@@ -71,7 +71,7 @@ def test_no_process_that_answers_has_the_key_and_the_certificate_is_renewed(tmp_
         wait_until(lambda: served.serial() != before, served)
         processes = processes_of(served)
         holders = [pid for pid in processes if holds(pid, secret)]
-        assert len(processes) >= 3  # the command, what answers, and the one that holds the key
+        assert len(processes) >= 2  # the one that answers, and the one that holds the key
         assert (len(holders), served.process.pid in holders) == (1, False)
         assert all(
             os.path.realpath(f"/proc/{pid}/fd/0") != str(kept) for pid in processes if Path(f"/proc/{pid}").exists()
