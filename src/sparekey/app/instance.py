@@ -1,6 +1,7 @@
 """One running server as the use cases see it: its database, its keys, and its pool for hashing."""
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
@@ -20,6 +21,10 @@ DEFAULT_POLICY = "Default"
 MICROSECONDS = 1_000_000  # events carry their time in microseconds
 
 
+def _nothing() -> None:
+    """Do nothing, if nothing is sealed beside sign-ins."""
+
+
 @dataclass(frozen=True)
 class Instance:
     """A running server: the first argument of every use case. Safe to share between threads."""
@@ -30,6 +35,7 @@ class Instance:
     vault: Vault
     ca_certificate: bytes  # DER of the CA that devices pin; enrolment codes contain its hash
     run: Run = one_by_one  # the map function that seals records, for example of a pool
+    sign_in_came: Callable[[], None] = _nothing  # lets sealing give way
     installed: RecentlyInstalled = field(default_factory=RecentlyInstalled, compare=False)
 
 

@@ -9,7 +9,6 @@ import shutil
 import socket
 import stat
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +37,7 @@ from sparekey.storage.engine import open_engine
 from sparekey.storage.schema import SchemaError
 from sparekey.storage.seal_sides import SEALED_SINCE
 from sparekey.storage.unit_of_work import Database
+from sparekey.wiring.sealing_workers import SealingWorkers, usable_cores
 
 KEYS: Final = "keys"
 CHECKPOINT: Final = "checkpoint"
@@ -96,13 +96,15 @@ def open_instance(directory: Path, settings: Settings) -> Instance:
         with database.read() as connection:
             vault = Vault.load(connection, keystore)
         protect(database, vault, clock.now)
+        workers = SealingWorkers(sealing_threads(settings), usable_cores())
         return Instance(
             name=socket.gethostname(),
             database=database,
             keystore=keystore,
             vault=vault,
             ca_certificate=local_ca.read_ca_certificate(ca_file(directory, settings)),
-            run=ThreadPoolExecutor(sealing_threads(settings), "sealing").map,
+            run=workers.map,
+            sign_in_came=workers.sign_in_came,
         )
     except BaseException:
         database.close()

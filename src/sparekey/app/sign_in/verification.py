@@ -99,6 +99,7 @@ def find_snapshot(
     instance: Instance, interface: SignInInterface, login: str, typed: Secret[str], now: int
 ) -> tuple[TypedText, Snapshot]:
     """Return the typed text as it can be read for this user, and the snapshot of the user."""
+    instance.sign_in_came()
     with instance.database.glance() as connection:
         installed = instance.installed.at(connection, now)
         text = read_typed(typed, installed)
