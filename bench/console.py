@@ -124,7 +124,13 @@ def session_of(instance: Instance, population: Population, number: int, role: st
         if account is None:
             raise LookupError(f"the population has no user {login}")
         admin_sessions.insert_session(
-            connection, id_of(token), account.id, now, now + LONGEST_SECONDS, method="tokencode", address="127.0.0.1"
+            connection,
+            id_of(instance.database.seals, token),
+            account.id,
+            now,
+            now + LONGEST_SECONDS,
+            method="tokencode",
+            address="127.0.0.1",
         )
     return token
 

@@ -216,7 +216,7 @@ def _an_invitation(world: World) -> Members:
 
 
 def _a_session(world: World) -> Members:
-    return {"session": name_of(id_of(session_of(world.instance, world.alice)))}
+    return {"session": name_of(id_of(world.instance.database.seals, session_of(world.instance, world.alice)))}
 
 
 def _a_passkey(world: World) -> Members:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 from sparekey.app.instance import Instance
 from sparekey.app.vault import Vault, VaultError
 from sparekey.core.audit_log.actions import Action
+from sparekey.core.row_seals import RowSeals
 from sparekey.secret import Secret
 from sparekey.server.application import create_application
 from sparekey.storage import tables
@@ -28,6 +29,10 @@ class BrokenDatabase(Database):
     def __init__(self, real: Database, *, read: Exception | None = None, commit: Exception | None = None) -> None:
         super().__init__(real.engine)
         self._real, self._read_error, self._commit_error = real, read, commit
+
+    @property
+    def seals(self) -> RowSeals:
+        return self._real.seals
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

@@ -19,7 +19,7 @@ from sparekey.app.ports import SealMark
 from sparekey.app.vault import Vault
 from sparekey.core.audit_log.actions import Action
 from sparekey.storage.seal_sides import SEALED_SINCE, SIDES, changed_since
-from sparekey.storage.sealed_rows import count_rows, seal_all, unsealed
+from sparekey.storage.sealed_rows import count_rows, key_ids, seal_all, unsealed
 from sparekey.storage.seals_in_use import SEALS, AlteredRow, SealsInUse
 from sparekey.storage.tables import metadata
 from sparekey.storage.unit_of_work import Database
@@ -90,6 +90,8 @@ def seal_once(connection: Connection, mark: SealMark, altered: dict[str, list[Ke
     at = mark.sealed_at()
     if at == SEALED_SINCE or (at is None and _is_sealed(connection)):
         return None
+    if at is None:
+        key_ids(connection)
     names = [name for name, sides in SIDES.items() if sides.sealed] if at is None else changed_since(at)
     return sum(seal_all(connection, metadata.tables[name], altered.get(name, ())) for name in names)
 

@@ -11,15 +11,17 @@ Rules:
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import (
     Alias,
     Boolean,
+    Column,
     ColumnElement,
     Connection,
     Table,
     bindparam,
+    delete,
     func,
     insert,
     select,
@@ -32,6 +34,14 @@ from sparekey.core.row_seals import SealedKind
 from sparekey.storage.rows import AnyRow, AnySelect, by_name
 from sparekey.storage.seal_sides import is_seal, kinds_of
 from sparekey.storage.seals_in_use import SEALS, SealsInUse
+from sparekey.storage.tables import (
+    admin_link,
+    admin_session,
+    api_client,
+    device_invitation,
+    sign_in_challenge,
+    user_session,
+)
 
 T = TypeVar("T")
 Values = Mapping[str, object]
@@ -196,6 +206,24 @@ def seal_all(connection: Connection, table: Table, but: Iterable[tuple[object, .
     if changes:
         connection.execute(found, changes)
     return sealed + len(changes)
+
+
+def key_ids(connection: Connection) -> None:
+    """Replace plain hashes of secrets by ids under the key, so that what is out goes on working. Only once.
+
+    Open challenges with a PIN end: their PIN is encrypted for the former id, and they last two minutes anyway.
+    """
+    seals = seals_of(connection).seals
+    connection.execute(delete(sign_in_challenge).where(sign_in_challenge.c.pin_sealed.is_not(None)))
+    for column in (api_client.c.key_hash, device_invitation.c.secret_hash):
+        _replace(connection, column, seals.id_of)
+    for column in (admin_session.c.id, user_session.c.id, sign_in_challenge.c.id, admin_link.c.id):
+        _replace(connection, column, lambda value: seals.id_of(bytes.fromhex(value)).hex())
+
+
+def _replace(connection: Connection, column: Column[Any], new_value: Callable[[Any], object]) -> None:
+    for old in connection.execute(select(column)).scalars().all():
+        connection.execute(update(column.table).where(column == old).values({column.name: new_value(old)}))
 
 
 def _each_row(connection: Connection, table: Table, at: str | None = None) -> Iterable[AnyRow]:

@@ -259,7 +259,7 @@ device_invitation = Table(
     _id(),
     Column("device_name", String(128), nullable=False),
     Column("domain_id", ForeignKey("security_domain.id"), nullable=False),
-    Column("secret_hash", LargeBinary, nullable=False, unique=True),  # SHA-256 of 80 random bits
+    Column("secret_hash", LargeBinary, nullable=False, unique=True),  # HMAC of SHA-256 of 80 random bits
     _time("created_at", nullable=False),
     _time("expires_at", nullable=False),
     _time("used_at"),
@@ -362,7 +362,7 @@ api_client = Table(
     metadata,
     _id(),
     Column("name", String(128), nullable=False, unique=True),
-    Column("key_hash", LargeBinary, nullable=False, unique=True),  # SHA-256 of 256 random bits
+    Column("key_hash", LargeBinary, nullable=False, unique=True),  # HMAC of SHA-256 of 256 random bits
     Column("domain_id", ForeignKey("security_domain.id"), nullable=False),  # its scope: this domain and below
     Column("addresses", String(500), nullable=False),  # networks, comma separated; empty: any
     _time("created_at", nullable=False),
@@ -459,7 +459,7 @@ online_emergency_code = Table(
 sign_in_challenge = Table(
     "dialogue",
     metadata,
-    Column("id", String(64), primary_key=True),  # SHA-256 of 128 random bits, in hex
+    Column("id", String(64), primary_key=True),  # HMAC of SHA-256 of 128 random bits, in hex
     Column("account_id", ForeignKey("account.id"), nullable=False, index=True),
     Column("token_id", ForeignKey("token.id"), nullable=False),
     Column("ask", String(16), nullable=False),
@@ -501,7 +501,7 @@ def _session(name: str, *more: Column[Any]) -> Table:  # Any: columns of any typ
     return Table(
         name,
         metadata,
-        Column("id", String(64), primary_key=True),  # SHA-256 of 256 random bits, in hex
+        Column("id", String(64), primary_key=True),  # HMAC of SHA-256 of 256 random bits, in hex
         Column("account_id", ForeignKey("account.id"), nullable=False, index=True),
         _time("created_at", nullable=False),
         _time("last_used_at", nullable=False),
@@ -555,7 +555,7 @@ passkey_challenge = Table(
 admin_link = Table(
     "admin_link",
     metadata,
-    Column("id", String(64), primary_key=True),  # SHA-256 of 128 random bits, in hex
+    Column("id", String(64), primary_key=True),  # HMAC of SHA-256 of 128 random bits, in hex
     Column("account_id", ForeignKey("account.id"), nullable=True),  # none: for a user who does not exist yet
     Column("created_by", String(160), nullable=False),
     _time("created_at", nullable=False),

@@ -1,25 +1,35 @@
 """Row seals at work: an intruder with SQL write access gains nothing, and administrators get an alarm (S47)."""
 
+import hashlib
+
 import pytest
 from sqlalchemy import insert, select, text, update
 
 from sparekey.app.authorisation import actor_of
+from sparekey.app.devices.devices import enrol
 from sparekey.app.instance import Instance
+from sparekey.app.people.admin_links import look_at_link, make_link
 from sparekey.app.people.users import set_enabled
 from sparekey.app.policies.policies import add_policy, make_default
 from sparekey.app.row_seals import TOLD_AGAIN_AFTER, protect
 from sparekey.app.server.upgrade import upgrade_database
+from sparekey.app.sessions.administrators import begin_session, find_session, new_token
+from sparekey.app.sessions.clients import add_client, find_client_interface
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import NotFound
 from sparekey.core.permissions import SUPER_ADMINISTRATOR
 from sparekey.core.policy.kinds import PolicyKind
+from sparekey.core.reasons import Method
+from sparekey.core.sign_in.outcome import Granted
 from sparekey.storage import tables
 from sparekey.storage.people import accounts
 from sparekey.storage.rows import by_name
 from sparekey.storage.seal_sides import SEALED_SINCE
-from sparekey.storage.sealed_rows import unsealed, update_rows
-from tests.builders import NOW, ROOT, a_user, denied, granted, logged_events, submit
+from sparekey.storage.sealed_rows import insert_row, unsealed, update_rows
+from sparekey.wire.enrolment import secret_hash
+from tests.builders import NOW, ROOT, a_user, an_invited_device, denied, granted, logged_events, submit
 from tests.memory_keystore import MemorySealMark
+from tests.server.interfaces import make_administrator
 
 
 def alarms(server: Instance) -> list[str]:
@@ -151,3 +161,45 @@ def test_disabling_and_enabling_keep_the_seal(any_server: Instance) -> None:
     set_enabled(any_server, ROOT, "alice", enabled=True, now=NOW)
     granted(submit(any_server, alice, NOW + 60))
     assert alarms(any_server) == []
+
+
+def test_s47_an_inserted_session_is_never_found(any_server: Instance) -> None:
+    """The session of a token of the intruder's own, under the hash that was its id before ids had a key."""
+    alice, token = a_user(any_server), new_token()
+    make_administrator(any_server, alice.login)
+    digest = hashlib.sha256(b"sparekey/1/session" + token.reveal().encode()).hexdigest()
+    row: dict[str, object] = {"id": digest, "account_id": alice.account_id, "created_at": NOW, "last_used_at": NOW}
+    row |= {"expires_at": NOW + 999, "second_factor_at": NOW, "method": "passkey", "address": ""}
+    with any_server.database.write() as connection:
+        insert_row(connection, tables.admin_session, row)  # even with a seal: the id is not the one of the token
+    assert find_session(any_server, token, NOW) is None
+    with any_server.database.write() as connection:
+        begin_session(connection, token, Granted(alice.account_id, alice.login, Method.PASSKEY), "", NOW)
+    assert find_session(any_server, token, NOW) is not None
+
+
+def test_s47_what_is_out_goes_on_working_after_the_upgrade(any_server: Instance) -> None:
+    """Keys, sessions, links and invitations from before ids had a key."""
+    alice, token = a_user(any_server, "alice"), new_token()
+    make_administrator(any_server, "alice")
+    key = add_client(any_server, ROOT, "web", now=NOW)
+    link = make_link(any_server, ROOT, now=NOW)
+    request = an_invited_device(any_server)
+    with any_server.database.write() as connection:
+        begin_session(connection, token, Granted(alice.account_id, "alice", Method.PASSKEY), "", NOW)
+        former = {
+            tables.admin_session.c.id: hashlib.sha256(b"sparekey/1/session" + token.reveal().encode()).hexdigest(),
+            tables.admin_link.c.id: hashlib.sha256(b"sparekey/1/admin-link" + link.code.reveal().encode()).hexdigest(),
+            tables.api_client.c.key_hash: hashlib.sha256(b"sparekey/1/client-key" + key.reveal().encode()).digest(),
+            tables.device_invitation.c.secret_hash: secret_hash(request.secret),
+        }
+        for column, value in former.items():
+            connection.execute(update(column.table).values({column.name: value}))
+        for name in ("security_domain", *(column.table.name for column in former)):
+            connection.execute(text(f"UPDATE {name} SET seal = NULL"))
+    assert find_session(any_server, token, NOW) is None
+    upgrade_database(any_server.database, any_server.keystore, MemorySealMark(), ROOT, NOW)
+    assert find_session(any_server, token, NOW) is not None
+    assert find_client_interface(any_server, key, "192.0.2.7", NOW) is not None
+    assert look_at_link(any_server, link.code, NOW).expires_at > NOW
+    assert enrol(any_server, request, now=NOW).device_id

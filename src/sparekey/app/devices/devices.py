@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from sparekey.app.authorisation import verify_may, verify_somewhere
 from sparekey.app.devices.held import everyone_on, log_last_held
+from sparekey.app.devices.invitations import stored_hash
 from sparekey.app.instance import Instance, log, new_id
 from sparekey.app.lookup import get_device, get_scope
 from sparekey.app.notices import notify_user
@@ -27,7 +28,7 @@ from sparekey.storage.devices.devices import Device
 from sparekey.storage.search.devices import DEVICE_ORDERS, devices_found
 from sparekey.storage.search.plan import run
 from sparekey.storage.search.queries import ListPage, Search
-from sparekey.wire.enrolment import proof_message, secret_hash
+from sparekey.wire.enrolment import proof_message
 from sparekey.wire.signing import BadSignature, load_public_key, verify_signature
 
 MOST_AT_ONCE: Final = 200
@@ -112,10 +113,10 @@ def enrol(instance: Instance, enrolment: EnrolmentRequest, *, now: int) -> Enrol
     )
     with instance.database.read() as connection:
         # Read first, so that guessed secrets never take the one writer of an SQLite database.
-        if not invitations.is_invited(connection, secret_hash(enrolment.secret), now):
+        if not invitations.is_invited(connection, stored_hash(connection, enrolment.secret), now):
             raise invalid
     with instance.database.write() as connection:
-        invitation = invitations.use_invitation(connection, secret_hash(enrolment.secret), now)
+        invitation = invitations.use_invitation(connection, stored_hash(connection, enrolment.secret), now)
         if invitation is None:
             raise invalid
         device_id, name = new_id(), enrolment.name or invitation.device_name

@@ -14,8 +14,10 @@ from sparekey.core.errors import BadInput, Conflict, NotFound
 from sparekey.core.names import verify_name
 from sparekey.core.offline.units import DAY
 from sparekey.core.permissions import Actor, Permission
+from sparekey.secret import Secret
 from sparekey.storage.devices import devices, invitations
 from sparekey.storage.devices.invitations import Invitation
+from sparekey.storage.sealed_rows import seals_of
 from sparekey.wire.enrolment import EnrolmentCode, new_enrolment_code, secret_hash
 
 INVITATION_LIFETIME: Final = DAY  # seconds
@@ -62,12 +64,17 @@ def invite(
             invitation_id=invitation_id,
             device_name=name,
             domain_id=domain_id,
-            secret_hash=secret_hash(code.secret),
+            secret_hash=stored_hash(connection, code.secret),
             created_at=now,
             expires_at=now + lifetime,
         )
         log(connection, now, actor, Action.DEVICE_INVITED, name=name, domain=domain, invitation=invitation_id)
     return code
+
+
+def stored_hash(connection: Connection, secret: Secret[bytes]) -> bytes:
+    """Return the hash by which the invitation with this secret is found. It depends on a key of the server (S47)."""
+    return seals_of(connection).seals.id_of(secret_hash(secret))
 
 
 def _verify_free(connection: Connection, actor: Actor, name: str) -> None:

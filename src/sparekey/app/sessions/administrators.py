@@ -11,7 +11,7 @@ Rules:
   apart and end no session here (S06).
 - A change that takes away a token or PIN ends all sessions of its user, because they may have begun with it (`tokens`,
   `devices.stolen`). So does the loss of the last role (`people.roles`).
-- The session token is shown once, and only its hash is stored.
+- The session token is shown once, and only its hash under a key of the server is stored.
 """
 
 import hashlib
@@ -33,9 +33,11 @@ from sparekey.core.names import is_login
 from sparekey.core.permissions import Actor
 from sparekey.core.policy.lockout import InterfaceGroup, LockoutPolicy
 from sparekey.core.reasons import Method
+from sparekey.core.row_seals import RowSeals
 from sparekey.core.sign_in.outcome import Granted
 from sparekey.secret import Secret
 from sparekey.storage.people import accounts
+from sparekey.storage.sealed_rows import seals_of
 from sparekey.storage.sessions import sessions as admin_sessions
 from sparekey.storage.sessions.sessions import SecondFactor, StoredSession
 from sparekey.storage.tables import admin_session
@@ -108,7 +110,7 @@ def new_token() -> Secret[str]:
 
 def begin_session(connection: Connection, token: Secret[str], granted: Granted, address: str, now: int) -> None:
     """Begin a session in the transaction of the sign-in that was granted."""
-    session_id = id_of(token)
+    session_id = id_of(seals_of(connection).seals, token)
     admin_sessions.delete_over(connection, now, now - IDLE_SECONDS)
     admin_sessions.insert_session(
         connection,
@@ -175,7 +177,7 @@ def find_session(instance: Instance, token: Secret[str], now: int) -> Session | 
     """Return the valid session of this token, and save that it was used; None: refuse, without a reason."""
     if not token.reveal().startswith(TOKEN_PREFIX):
         return None
-    session_id = id_of(token)
+    session_id = id_of(instance.database.seals, token)
     with instance.database.read() as connection:
         found = admin_sessions.find_with_grants(connection, session_id)
         if found is None or not _holds(connection, found.session, now, InterfaceGroup.ADMINISTRATORS):
@@ -264,7 +266,11 @@ def _holds(connection: Connection, session: StoredSession, now: int, group: Inte
     return not count.locked(now, policy_in(connection, session.domain_id, LockoutPolicy))
 
 
-def id_of(token: Secret[str]) -> str:
-    """Return the id by which the session of this token is found. The token itself is not stored."""
-    # Safe because the token has 256 random bits: a plain hash is enough, and the database does not reveal the token.
-    return hashlib.sha256(b"sparekey/1/session" + token.reveal().encode(errors="surrogatepass")).hexdigest()
+def id_of(seals: RowSeals, token: Secret[str]) -> str:
+    """Return the id by which the session of this token is found. The token itself is not stored.
+
+    The id depends on a key of the server, so that an intruder in the database cannot compute one for a token of their
+    own (S47).
+    """
+    digest = hashlib.sha256(b"sparekey/1/session" + token.reveal().encode(errors="surrogatepass")).digest()
+    return seals.id_of(digest).hex()

@@ -43,6 +43,7 @@ from sparekey.core.reasons import Method
 from sparekey.core.sign_in.outcome import Granted
 from sparekey.secret import Secret
 from sparekey.storage.people import accounts
+from sparekey.storage.sealed_rows import seals_of
 from sparekey.storage.sessions import sessions as admin_sessions
 from sparekey.storage.tables import user_session
 from sparekey.storage.tokens import tokens
@@ -104,7 +105,7 @@ def begin_session(connection: Connection, token: Secret[str], granted: Granted, 
     admin_sessions.delete_over(connection, now, now - IDLE_SECONDS, user_session)
     admin_sessions.insert_session(
         connection,
-        id_of(token),
+        id_of(seals_of(connection).seals, token),
         granted.account_id,
         now,
         now + LONGEST_SECONDS,
@@ -173,7 +174,7 @@ def find_session(
     """
     if not token.reveal().startswith(TOKEN_PREFIX):
         return None
-    session_id = id_of(token)
+    session_id = id_of(instance.database.seals, token)
     with instance.database.read() as connection:
         session = find_in_force(connection, session_id, now, user_session)
         if session is None or (not administrators_too and grants_of(connection, session.account_id)):

@@ -99,4 +99,4 @@ def _page(visit: Visit, fields: Fields, **more: str) -> Shown:
 
 
 def _end(visit: Visit, token: Secret[str]) -> None:
-    end_session(visit.instance, id_of(token), visit.now)
+    end_session(visit.instance, id_of(visit.instance.database.seals, token), visit.now)

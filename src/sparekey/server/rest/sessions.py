@@ -119,7 +119,9 @@ def routes(service: Service) -> list[Route]:
         finally:
             # Also if the session is not valid now: it could become valid again, for example at another address.
             token = bearer_of(request)
-            await service.administration.run(end_session, service.instance, id_of(token), now)
+            await service.administration.run(
+                end_session, service.instance, id_of(service.instance.database.seals, token), now
+            )
         return Response(status_code=204, headers=NOT_KEPT)
 
     return [

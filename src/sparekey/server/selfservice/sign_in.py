@@ -111,4 +111,4 @@ def _page(visit: Visit, fields: Fields, **more: str) -> Shown:
 
 
 def _end(visit: Visit, token: Secret[str]) -> None:
-    end_session(visit.instance, id_of(token))
+    end_session(visit.instance, id_of(visit.instance.database.seals, token))
