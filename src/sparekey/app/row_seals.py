@@ -18,6 +18,7 @@ from sparekey.app.notices import raise_alarm
 from sparekey.app.ports import SealMark
 from sparekey.app.vault import Vault
 from sparekey.core.audit_log.actions import Action
+from sparekey.storage.audit_log.events import seal_unchained
 from sparekey.storage.seal_sides import SEALED_SINCE, SIDES, changed_since
 from sparekey.storage.sealed_rows import count_rows, key_ids, seal_all, unsealed
 from sparekey.storage.seals_in_use import SEALS, AlteredRow, SealsInUse
@@ -93,7 +94,8 @@ def seal_once(connection: Connection, mark: SealMark, altered: dict[str, list[Ke
     if at is None:
         key_ids(connection)
     names = [name for name, sides in SIDES.items() if sides.sealed] if at is None else changed_since(at)
-    return sum(seal_all(connection, metadata.tables[name], altered.get(name, ())) for name in names)
+    sealed = sum(seal_all(connection, metadata.tables[name], altered.get(name, ())) for name in names)
+    return sealed + (seal_unchained(connection) if at is None else 0)
 
 
 def _is_sealed(connection: Connection) -> bool:

@@ -285,7 +285,7 @@ SIDES: Final[Mapping[str, Sides]] = {
     ),
     "account_word": Sides(free={"word": _FOUND_BY, "login": _FOUND_BY}),
     "audit": _free(
-        "chained about a second after it was written, and then signed",
+        "sealed with a nonce until it is chained and signed (storage/audit_log/events.py)",
         "id",
         "at",
         "actor",

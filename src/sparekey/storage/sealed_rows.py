@@ -11,7 +11,7 @@ Rules:
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from sqlalchemy import (
     Alias,
@@ -221,7 +221,7 @@ def key_ids(connection: Connection) -> None:
         _replace(connection, column, lambda value: seals.id_of(bytes.fromhex(value)).hex())
 
 
-def _replace(connection: Connection, column: Column[Any], new_value: Callable[[Any], object]) -> None:
+def _replace(connection: Connection, column: Column[T], new_value: Callable[[T], object]) -> None:
     for old in connection.execute(select(column)).scalars().all():
         connection.execute(update(column.table).where(column == old).values({column.name: new_value(old)}))
 

@@ -160,9 +160,11 @@ def test_s80_a_row_moved_to_another_batch_is_named(chained: Database) -> None:
 def test_s80_a_row_taken_out_of_its_batch_is_named_even_if_chained_again(
     chained: Database, store: MemoryCheckpoints
 ) -> None:
-    execute(chained, "UPDATE audit SET batch = NULL, result = 'x' WHERE id = 5")
+    execute(chained, "UPDATE audit SET batch = NULL WHERE id IN (5, 8)", "UPDATE audit SET result = 'x' WHERE id = 8")
     chain(chained, KEYS, store, NOW + 9)
-    assert faults(chained) == [(LogFault.MISSING, 2, 5, 5)]
+    # what has its seal is chained again; what has not is refused
+    expected = [(LogFault.MISSING, 2, 5, 5), (LogFault.MISSING, 3, 8, 8), (LogFault.INSERTED, None, 8, 8)]
+    assert sorted(faults(chained), key=str) == sorted(expected, key=str)
 
 
 def test_s80_a_row_of_no_batch_is_named(chained: Database) -> None:
@@ -284,7 +286,7 @@ def test_s80_a_damaged_checkpoint_file_is_an_alarm(chained: Database, tmp_path: 
 def test_a_batch_number_is_taken_once(chained: Database) -> None:
     add_rows(chained, 2)
     with chained.read() as connection:
-        rows = list_unchained(connection, 10)
+        rows = list_unchained(connection, 10).rows
         batch = next_batch(find_head(connection), rows, NOW)
     row_ids = [row.id for row in rows]
     with chained.write() as connection:
@@ -296,7 +298,7 @@ def test_a_batch_number_is_taken_once(chained: Database) -> None:
 def test_rows_that_vanish_while_they_are_chained_undo_the_batch(chained: Database) -> None:
     add_rows(chained, 2)
     with chained.read() as connection:
-        rows = list_unchained(connection, 10)
+        rows = list_unchained(connection, 10).rows
         batch = next_batch(find_head(connection), rows, NOW)
     execute(chained, f"DELETE FROM audit WHERE id = {rows[0].id}")
     with pytest.raises(RowsVanished), chained.write() as connection:
@@ -332,13 +334,16 @@ from pathlib import Path
 from sparekey.app.audit import SYSTEM, AuditEntry, append
 from sparekey.app.audit_log.sequencer import chain
 from sparekey.core.audit_log.actions import Action
+from sparekey.core.row_seals import RowSeals
 from sparekey.keystore.checkpoint_file import CheckpointFile
 from sparekey.keystore.file import FileKeystore
+from sparekey.secret import Secret
 from sparekey.storage.engine import open_engine
 from sparekey.storage.unit_of_work import Database
 
 url, directory, rounds = (sys.stdin.readline().strip() for _ in range(3))
 database = Database(open_engine(url))
+database.use_seals(RowSeals({1: Secret(bytes(32))}, Secret(bytes(32))), print)
 keystore, store = FileKeystore(Path(directory) / "keys"), CheckpointFile(Path(directory) / "checkpoint")
 print("ready", flush=True)
 sys.stdin.readline()

@@ -37,7 +37,7 @@ def test_s06_guesses_at_once_do_not_pass_by_the_next_tokencode(any_server: Insta
     for outcome in outcomes:
         counted(any_server, user, outcome)
     with any_server.database.write() as connection:
-        row = {
+        row: dict[str, str | int | None] = {
             "at": 0,
             "actor": "x",
             "action": "x",

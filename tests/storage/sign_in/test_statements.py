@@ -35,7 +35,7 @@ from tests.builders import (
 
 STEP: Final = NOW // 30
 POLICY: Final = LockoutPolicy(most_failures=5, within_minutes=10, unlock_after_minutes=2)
-AUDIT_ROW: Final = {
+AUDIT_ROW: dict[str, str | int | None] = {
     "at": 0,
     "actor": "x",
     "action": "x",

@@ -4,9 +4,11 @@ Rules:
 - A sign-in never waits for it: hashing and signing happen outside the write, which is one insert and one small update.
 - Any number of processes may run it, because one conditional write takes the number of a batch.
 - Without new events nothing is signed. So the newest checkpoint is as old as the newest event.
+- An event that no server of ours has logged is never signed: it is kept as evidence, and raises an alarm (S47).
 - Each time, the checkpoint kept outside the database is looked up in the database. If it is missing, that is an alarm.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -54,13 +56,25 @@ def _chain_one(database: Database, keystore: Keystore, now: int) -> int:
     """Chain one batch. Return the number of its events; 0 if there is none or another process was first."""
     with database.read() as connection:
         head = audit_chain.find_head(connection)
-        rows = audit_chain.list_unchained(connection, BATCH_ROWS)
+        found = audit_chain.list_unchained(connection, BATCH_ROWS)
+    if found.forged:
+        _refuse(database, found.forged, now)
+    rows = found.rows
     if not rows:
-        return 0
+        return len(found.forged)
     batch = _signed(next_batch(head, rows, now), keystore)
     with database.write() as connection:
         is_first = audit_chain.insert_batch(connection, batch, [row.id for row in rows])
-    return len(rows) if is_first else 0
+    return len(rows) + len(found.forged) if is_first else 0
+
+
+def _refuse(database: Database, row_ids: Sequence[int], now: int) -> None:
+    """Keep rows that no server of ours has logged out of the chain, and raise an alarm."""
+    with database.write() as connection:
+        number = audit_chain.refuse(connection, row_ids)
+        if number:
+            first = str(row_ids[0])
+            raise_alarm(connection, now, SYSTEM, Action.ALARM_ROW_ALTERED, table="audit", row=first, rows=number)
 
 
 def _signed(batch: Batch, keystore: Keystore) -> Batch:

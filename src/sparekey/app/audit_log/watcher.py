@@ -113,12 +113,12 @@ class Watcher:
 
     def _look(self, connection: Connection, now: int) -> WatchStep:
         log = self._read_log(connection)
-        waiting = audit_chain.list_unchained(connection, MOST_WAITING + 1) if self._alarms else ()
+        waiting = audit_chain.list_unchained(connection, MOST_WAITING + 1).rows if self._alarms else ()
         if log.batches == MOST_BATCHES or len(waiting) > MOST_WAITING:
             self._place, self._next_round_at = None, 0  # what is read now is not compared at once
             return WatchStep(True, log.events, altered=log.altered)
         if not self._alarms:
-            waiting = audit_chain.list_unchained(connection, None)
+            waiting = audit_chain.list_unchained(connection, None).rows
         present = Overlay(self._book)
         for row in waiting:
             take_event(present, row)

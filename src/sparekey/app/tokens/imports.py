@@ -184,7 +184,8 @@ def _unused_token(instance: Instance, entry: TokenEntry, domain_id: str, now: in
 def _insert(connection: Connection, actor: Actor, new: Sequence[UnusedToken], now: int, progress: Progress) -> None:
     for start in range(0, len(new), BATCH):
         batch = new[start : start + BATCH]
-        stored.insert_tokens(connection, batch, [_added(actor, token, now) for token in batch])
+        stored.insert_tokens(connection, batch)
+        audit_events.insert_rows(connection, [_added(actor, token, now) for token in batch])
         progress("imported", start + len(batch))
 
 

@@ -1,13 +1,14 @@
 """Batches of the audit log: found, added by one conditional write, and read back in order."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection, func, select, text, update
 
 from sparekey.core.audit_log.chain import AuditRow, Batch
 from sparekey.core.audit_log.checkpoint import Checkpoint
-from sparekey.storage.audit_log.events import ROW
+from sparekey.storage.audit_log.events import REFUSED, ROW, is_ours
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.tables import audit, audit_batch
 
@@ -41,10 +42,44 @@ def find_head(connection: Connection) -> Batch | None:
     return _batch(row) if row else None
 
 
-def list_unchained(connection: Connection, limit: int | None) -> Sequence[AuditRow]:
-    """Return the oldest rows that no batch covers yet; `limit` None: all of them."""
-    query = select(*ROW).where(audit.c.batch.is_(None)).order_by(audit.c.batch, audit.c.id).limit(limit)
-    return [AuditRow(*row) for row in connection.execute(query)]
+@dataclass(frozen=True)
+class Unchained:
+    """Rows that no batch covers yet: those that this server has logged, and the ids of those that it has not."""
+
+    rows: Sequence[AuditRow]
+    forged: Sequence[int]
+
+
+def list_unchained(connection: Connection, limit: int | None) -> Unchained:
+    """Return the oldest rows that no batch covers yet; `limit` None: all of them.
+
+    The copy of an event is as forged as a row without a seal.
+    """
+    query = select(*ROW, audit.c.seal).where(audit.c.batch.is_(None)).order_by(audit.c.batch, audit.c.id).limit(limit)
+    found = [(AuditRow(*values), seal) for *values, seal in connection.execute(query)]
+    seen = _seals_at(connection, {row.at for row, _ in found})
+    rows, forged = [], []
+    for row, seal in found:
+        if seal in seen or not is_ours(connection, row, seal):
+            forged.append(row.id)
+        else:
+            rows.append(row)
+            seen.add(seal)
+    return Unchained(rows, forged)
+
+
+def _seals_at(connection: Connection, times: Collection[int]) -> set[object]:
+    """Return the seals of the chained events of these moments: a copy has the moment of its original."""
+    if not times:
+        return set()
+    query = select(audit.c.seal).where(audit.c.at.in_(times), audit.c.batch.is_not(None), audit.c.batch != REFUSED)
+    return {seal for seal in connection.execute(query).scalars() if seal is not None}
+
+
+def refuse(connection: Connection, row_ids: Sequence[int]) -> int:
+    """Keep these rows out of the chain, as evidence. Return the number of those that were waiting."""
+    waiting = update(audit).where(audit.c.id.in_(row_ids), audit.c.batch.is_(None))
+    return connection.execute(waiting.values(batch=REFUSED)).rowcount
 
 
 def count_unchained(connection: Connection, most: int) -> int:

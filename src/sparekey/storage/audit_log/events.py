@@ -1,16 +1,21 @@
 """Rows of the audit log: written once, read by noun; `storage/audit_log/chain.py` chains them."""
 
+import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, exists, func, literal_column, select, text, union_all
+from sqlalchemy import ColumnElement, Connection, exists, func, literal_column, select, text, union_all, update
 
 from sparekey.core.audit_log.actions import OK, Action
 from sparekey.core.audit_log.chain import AuditRow
+from sparekey.core.row_seals import SealedKind
+from sparekey.storage.bulk import insert_many
 from sparekey.storage.rows import AnySelect
+from sparekey.storage.sealed_rows import seals_of
 from sparekey.storage.tables import BY_ANOTHER_THAN_THE_DEVICE, NO_SUCCESS, account, audit
 
+REFUSED: Final = -1  # the batch of an event that is not ours: it is kept as evidence, and `audit verify` names it
 _DEVICE: Final = "device:"  # before its id, of an actor
 _FEW: Final = 20_000  # rows
 
@@ -29,9 +34,14 @@ ROW: Final = (
 
 # Plain text, for it is on the sign-in path. Times in unix microseconds, detail in canonical JSON.
 INSERT_ROW: Final = text("""
-    INSERT INTO audit (at, actor, action, account_id, token_id, device_id, result, detail)
-    VALUES (:at, :actor, :action, :account_id, :token_id, :device_id, :result, :detail)
+    INSERT INTO audit (at, actor, action, account_id, token_id, device_id, result, detail, seal)
+    VALUES (:at, :actor, :action, :account_id, :token_id, :device_id, :result, :detail, :seal)
 """)
+
+# The seal of an event begins with a nonce, so that a copy of an event is not another one like it (S47).
+NONCE_BYTES: Final = 8
+_SEALED: Final = ("at", "actor", "action", "account_id", "token_id", "device_id", "result", "detail")
+_EVENT: Final = SealedKind("audit", ("nonce", *_SEALED), octets=(0,))
 
 RowValues = Mapping[str, str | int | None]  # for the columns of INSERT_ROW, by name
 
@@ -63,13 +73,35 @@ class AuditFilter:
 
 def insert_row(connection: Connection, values: RowValues) -> None:
     """Add one row in the caller's transaction."""
-    connection.execute(INSERT_ROW, values)
+    connection.execute(INSERT_ROW, sealed_row(connection, values))
 
 
 def insert_rows(connection: Connection, rows: Sequence[RowValues]) -> None:
     """Add many rows at once in the caller's transaction."""
-    if rows:
-        connection.execute(INSERT_ROW, list(rows))
+    insert_many(connection, "audit", (*_SEALED, "seal"), [sealed_row(connection, values) for values in rows])
+
+
+def sealed_row(connection: Connection, values: RowValues) -> dict[str, object]:
+    """Return the values of a row with its seal."""
+    nonce = secrets.token_bytes(NONCE_BYTES)
+    return {**values, "seal": nonce + seals_of(connection).seals.seal(_EVENT, [nonce, *map(values.get, _SEALED)])}
+
+
+def is_ours(connection: Connection, row: AuditRow, seal: object) -> bool:
+    """Return True if this server, or another one with the same keys, has logged the event."""
+    if not isinstance(seal, bytes):
+        return False
+    nonce, rest = seal[:NONCE_BYTES], seal[NONCE_BYTES:]
+    return seals_of(connection).seals.holds(_EVENT, [nonce, *(getattr(row, name) for name in _SEALED)], rest)
+
+
+def seal_unchained(connection: Connection) -> int:
+    """Seal the events that no batch covers yet, as they are. Return their number. Only an upgrade may do this."""
+    rows = [AuditRow(*row) for row in connection.execute(select(*ROW).where(audit.c.batch.is_(None)))]
+    for row in rows:
+        seal = sealed_row(connection, {name: getattr(row, name) for name in _SEALED})["seal"]
+        connection.execute(update(audit).where(audit.c.id == row.id).values(seal=seal))
+    return len(rows)
 
 
 def list_rows(
@@ -77,7 +109,7 @@ def list_rows(
 ) -> list[AuditRow]:
     """Return the newest rows first, at most `limit`. `before`: only rows with an id less than this."""
     wanted = wanted or AuditFilter()
-    conditions = [*_conditions(wanted)]
+    conditions = [*_conditions(wanted), audit.c.batch.is_distinct_from(REFUSED)]
     if before is not None:
         conditions.append(audit.c.id < before)
     time = [*_between(wanted.since, wanted.until)]

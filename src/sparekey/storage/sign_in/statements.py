@@ -20,7 +20,7 @@ from sparekey.core.reasons import ChallengeKind, Method, Reason
 from sparekey.core.row_seals import SealedKind
 from sparekey.core.sign_in.authenticate import NEXT_TOKENCODE_TEXT
 from sparekey.core.sign_in.outcome import Asked, Denied, Granted, Outcome
-from sparekey.storage.audit_log.events import INSERT_ROW
+from sparekey.storage.audit_log.events import INSERT_ROW, RowValues, sealed_row
 from sparekey.storage.emergency.offline import EmergencyCode, code_of
 from sparekey.storage.failure_counts import COUNT_NAMES, CountColumns
 from sparekey.storage.pipeline import execute_together
@@ -375,7 +375,7 @@ def accept_at_once(
     granted: Granted,
     now: int,
     policy: LockoutPolicy,
-    audit_row: Mapping[str, object],
+    audit_row: RowValues,
     group: InterfaceGroup = InterfaceGroup.ELSEWHERE,
 ) -> bool:
     """Write the effects of an accepted tokencode together with its audit row, in one round trip.
@@ -384,7 +384,11 @@ def accept_at_once(
     `commit` for the final outcome.
     """
     values = _values(granted, now, policy)
-    statements = ((COUNTS_AT[group].clear, values), (_USE_STEP, values), (INSERT_ROW, audit_row))
+    statements = (
+        (COUNTS_AT[group].clear, values),
+        (_USE_STEP, values),
+        (INSERT_ROW, sealed_row(connection, audit_row)),
+    )
     return execute_together(connection, statements) == [1, 1, 1]
 
 

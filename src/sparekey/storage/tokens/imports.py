@@ -4,7 +4,7 @@ Rules: an import must reach 10,000 records a second, so PostgreSQL gets its rows
 driver; it runs in the caller's transaction, so that all tokens of a file are imported, or none.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from sqlalchemy import Connection, func, select
@@ -15,8 +15,6 @@ from sparekey.storage.tables import account, token
 from sparekey.storage.tokens.tokens import UnusedToken, columns_of
 
 _IN_ONE_QUERY: Final = 500  # values; SQLite takes 32,766, PostgreSQL plans shorter lists better
-
-_AUDIT_COLUMNS: Final = ("at", "actor", "action", "account_id", "token_id", "device_id", "result", "detail")
 
 
 def find_taken(connection: Connection, serials: Sequence[str]) -> dict[str, str]:
@@ -31,10 +29,7 @@ def find_taken(connection: Connection, serials: Sequence[str]) -> dict[str, str]
     return taken
 
 
-def insert_tokens(
-    connection: Connection, new: Sequence[UnusedToken], audit_rows: Sequence[Mapping[str, object]]
-) -> None:
-    """Insert the tokens with their audit rows."""
+def insert_tokens(connection: Connection, new: Sequence[UnusedToken]) -> None:
+    """Insert the tokens."""
     rows = [with_seal(connection, token, columns_of(unused)) for unused in new]
     insert_many(connection, "token", tuple(rows[0]) if rows else (), rows)
-    insert_many(connection, "audit", _AUDIT_COLUMNS, audit_rows)
