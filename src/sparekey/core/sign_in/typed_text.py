@@ -75,9 +75,7 @@ def read_typed(
     """Read the typed text, in the same way for every interface. `online_emergency`: the user has such access."""
     everything = split(typed.reveal(), ONLINE_SHAPES)
     ordinary = tuple(each for each in everything.candidates if each.shape.kind is not PasscodeKind.ONLINE_EMERGENCY)
-    reading = Reading(ordinary, everything.misread)
-    if everything.candidates and not ordinary:
-        reading = split(typed.reveal(), SHAPES)  # for its misread groups
+    reading = Reading(ordinary) if ordinary else split(typed.reveal(), SHAPES)  # which names misread groups
     if online_emergency:
         reading = replace(reading, candidates=everything.candidates)
     return TypedText(reading, _pins(everything.candidates, installed))
