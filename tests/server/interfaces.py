@@ -2,9 +2,10 @@
 
 import asyncio
 import html
+import itertools
 import json
 import re
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,7 +26,7 @@ from sparekey.server.web.rendering import MARK_FIELD
 from sparekey.wire import agent_api as api
 from sparekey.wire import signing
 from sparekey.wire.messages import encode
-from tests.builders import NOW, ROOT, Device
+from tests.builders import NOW, ROOT, Device, a_device
 from tests.server.asgi import Reply, ask
 
 if TYPE_CHECKING:
@@ -143,6 +144,15 @@ def headers_of(device: Device, path: str, body: bytes, at: int) -> dict[str, str
         signing.BODY_HEADER: head.to_header(),
         signing.SIGNATURE_HEADER: signing.to_header(signing.sign(device.private_key, message)),
     }
+
+
+def at_devices(interfaces: Interfaces, number: int) -> Callable[..., Coroutine[Any, Any, Reply]]:
+    """Return a sign-in like `Interfaces.sign_in`, each at the next of so many devices.
+
+    A device has one sign-in in work at a time, and a limited number of them.
+    """
+    devices = itertools.cycle([a_device(interfaces.instance) for _ in range(number)])
+    return lambda *typed, **more: interfaces.sign_in(next(devices), *typed, **more)
 
 
 def make_administrator(instance: Instance, *logins: str) -> None:

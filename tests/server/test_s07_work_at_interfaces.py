@@ -13,10 +13,10 @@ from sparekey.app.instance import TOP_DOMAIN
 from sparekey.app.people.domains import add_domain
 from sparekey.core.sign_in.pins import MEMORY_KIB, PASSES
 from sparekey.storage.unit_of_work import Database
-from tests.builders import NOW, ROOT, a_device, an_instance
+from tests.builders import NOW, ROOT, an_instance
 from tests.quick_argon2 import Hash, recorded_hashes
 from tests.server.asgi import Reply
-from tests.server.interfaces import FLOOR_MS, Interfaces, interfaces_of, run
+from tests.server.interfaces import FLOOR_MS, Interfaces, at_devices, interfaces_of, run
 from tests.server.users_of_all_kinds import FOUR_WAYS, HASHES, unlock_all_but_the_locked, users_of_all_kinds
 from tools.counts import Count
 
@@ -35,10 +35,10 @@ def quick(memory_database: Database) -> Iterator[Interfaces]:
 
 
 def way(interfaces: Interfaces, interface: str) -> Ask:
-    device = a_device(interfaces.instance)
+    at_device = at_devices(interfaces, 8)
     ways: dict[str, Ask] = {
         "rest": lambda login, text, to: interfaces.rest(login, text, reply_to=to),
-        "agent": lambda login, text, to: interfaces.sign_in(device, login, text, reply_to=to),
+        "agent": lambda login, text, to: at_device(login, text, reply_to=to),
         "session": lambda login, text, to: interfaces.session(login, text, reply_to=to),
         "console": lambda login, text, to: interfaces.console(login, text, reply_to=to),
         "self-service": lambda login, text, to: interfaces.self_service(login, text, reply_to=to),

@@ -55,13 +55,14 @@ def users_of_all_kinds(interfaces: Interfaces, domain: str) -> dict[str, str]:
 
 
 def set_locked(instance: Instance, user: User) -> None:
-    """Lock the user as five failures do."""
+    """Lock the user at every interface, as five failures there do."""
+    values = {"locked_at": NOW, "failures": 5, "admin_locked_at": NOW, "admin_failures": 5}
     with instance.database.write() as connection:
-        values = {"locked_at": NOW, "failures": 5}
         update_rows(connection, tables.account, [tables.account.c.id == user.account_id], values)
 
 
 def unlock_all_but_the_locked(instance: Instance) -> None:
     """Clear the failures of all unlocked users, so that the guesses of a test lock none of them."""
     with instance.database.write() as connection:
-        update_rows(connection, tables.account, [tables.account.c.locked_at.is_(None)], {"failures": 0})
+        unlocked = [tables.account.c.locked_at.is_(None), tables.account.c.admin_locked_at.is_(None)]
+        update_rows(connection, tables.account, unlocked, {"failures": 0, "admin_failures": 0})
