@@ -26,6 +26,7 @@ SEALED_SINCE: Final = "0015"
 _ENCRYPTED: Final = "encrypted: bound to its row and owner"
 _FOUND_BY: Final = "finds or sorts rows in lists: never decides"
 _ROLLS_BACK: Final = "rolls back: the comparison with the chained log finds it"
+_COUNTED: Final = "gives more guesses, each of which is in the chained log: the watch does not compare counts"
 _TOLD: Final = "only told to people"
 _REPLACED: Final = "only when the next version is made: the code's end is sealed, and the chained log has each use"
 _EVENTS: Final = "the place in the chain of events, which the device signs: an older place has the alarm of a fork"
@@ -70,8 +71,8 @@ SIDES: Final[Mapping[str, Sides]] = {
         "enabled",
         "expires_at",
         "mail",
-        **dict.fromkeys(COUNT_NAMES, _ROLLS_BACK),
-        counts_seal=_ROLLS_BACK,
+        **dict.fromkeys(COUNT_NAMES, _COUNTED),
+        counts_seal=_COUNTED,
         created_at=_TOLD,
         words=_FOUND_BY,
         name_key=_FOUND_BY,
@@ -99,7 +100,7 @@ SIDES: Final[Mapping[str, Sides]] = {
         "domain_id",
         "pin_counts_from",
         pin_history_sealed=f"{_ENCRYPTED}; decides only which former PINs a user may not choose again",
-        drift=_ROLLS_BACK,
+        drift="moves the window of accepted steps, in which each step above the last one works once",
         last_step=_ROLLS_BACK,
         step_seal=_ROLLS_BACK,
         replay_step="decides only whether a repeated passcode counts once more as a failure",
