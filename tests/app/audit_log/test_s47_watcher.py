@@ -16,14 +16,16 @@ from sparekey.app.people.imports import import_users
 from sparekey.app.people.roles import HolderKind
 from sparekey.app.people.users import set_enabled
 from sparekey.app.ports import KeyPurpose
+from sparekey.app.sign_in.challenge_answers import answer_challenge
+from sparekey.app.sign_in.verification import sign_in
 from sparekey.app.tokens import life_cycle
 from sparekey.app.tokens.tokens import set_lost, set_pin
 from sparekey.core.audit_log.actions import Action
-from sparekey.core.audit_log.watched import Difference, WatchedKind
+from sparekey.core.audit_log.watched import AGAIN, Difference, WatchedKind
 from sparekey.keystore.watch_file import WatchFile
 from sparekey.secret import Secret
 from sparekey.storage.audit_log import alarms, watched_rows
-from tests.builders import NOW, PIN, ROOT, a_device, a_user, granted, logged_events, submit
+from tests.builders import NOW, PIN, REST, ROOT, a_device, a_user, granted, logged_events, submit
 from tests.memory_keystore import MemoryCheckpoints
 
 HOUR = 3_600
@@ -125,6 +127,32 @@ def test_s47_what_is_chained_is_compared_at_once(small: Watched) -> None:
     set_lost(small.server, ROOT, user.serial, lost=True, now=small.now)
     small.sql("UPDATE token SET lost = false WHERE id = :id", id=user.token_id)
     assert [each.fact for each in small.second().differences] == ["lost"]
+
+
+def test_s47_a_replayed_code_raises_an_alarm_at_once(small: Watched) -> None:
+    """After the replay, the row agrees with the log again: the log itself has two successes of one step."""
+    user = a_user(small.server)
+    small.a_round()
+    small.second()  # the round rests
+    granted(submit(small.server, user, NOW + 60))
+    small.second()
+    small.sql("UPDATE token SET last_step = 0 WHERE id = :id", id=user.token_id)
+    granted(submit(small.server, user, NOW + 60))
+    assert [each.fact for each in small.second().differences] == [AGAIN]
+    small.a_round()
+    assert len(small.alarms()) == 1
+    small.now += 31 * 24 * HOUR
+    assert small.a_round() == []  # it was long ago
+
+
+def test_s47_a_sign_in_that_is_asked_for_a_pin_is_no_replay(small: Watched) -> None:
+    user = a_user(small.server, with_pin=True)
+    asked = sign_in(small.server, REST, user.login, Secret(user.totp.code(user.step(NOW))), NOW)
+    for _ in range(2):
+        assert asked.reply_to is not None
+        asked = answer_challenge(small.server, REST, user.login, asked.reply_to, Secret("8261hgdk"), NOW)
+    granted(asked.outcome)
+    assert small.a_round() == []
 
 
 def test_s47_a_revoked_role_that_is_back_raises_an_alarm(watched: Watched) -> None:

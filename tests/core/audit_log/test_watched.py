@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -11,12 +12,15 @@ from sparekey.core.audit_log.actions import Action
 from sparekey.core.audit_log.chain import AuditRow
 from sparekey.core.audit_log.told_facts import take_event
 from sparekey.core.audit_log.watched import (
+    AGAIN,
+    REMEMBERED,
     Difference,
     Fact,
     Facts,
     Named,
     Overlay,
     WatchedKind,
+    at_present,
     differences,
     grant_key,
     is_over,
@@ -197,5 +201,26 @@ steps = st.lists(st.integers(0, 50), max_size=8)
 
 @given(steps=steps, stored=st.integers(0, 50))
 def test_s47_a_step_below_the_newest_accepted_one_is_a_difference(steps: list[int], stored: int) -> None:
-    logged = facts_of(*(an_event(Action.SIGN_IN_GRANTED, step=step) for step in steps))
+    logged = facts_of(*(an_event(Action.TOKEN_ADVANCED, step=step) for step in steps))
     assert bool(differences(TOKEN, logged, {"step": stored})) == (stored < max(steps, default=0))
+
+
+@given(steps=steps)
+def test_s47_a_step_that_is_accepted_again_is_a_difference(steps: list[int]) -> None:
+    logged = facts_of(*(an_event(Action.SIGN_IN_GRANTED, step=step) for step in steps))
+    found = differences(TOKEN, logged, {"step": 50})
+    rises = all(before < after for before, after in pairwise(steps))
+    assert [each.fact for each in found] == ([] if rises else [AGAIN])
+
+
+def test_s47_the_steps_of_a_sign_in_that_was_asked_are_one_success() -> None:
+    asked = [an_event(Action.SIGN_IN_ASKED, ask=ask, step=12) for ask in ("new-pin", "confirm-pin")]
+    success = an_event(Action.SIGN_IN_GRANTED, step=12)
+    assert AGAIN not in facts_of(ADDED, *asked, success)
+    assert facts_of(ADDED, *asked, success, success)[AGAIN] == 12
+
+
+def test_a_step_that_was_accepted_again_is_forgotten() -> None:
+    facts = facts_of(ADDED, an_event(Action.SIGN_IN_GRANTED, step=3))
+    assert AGAIN in at_present(facts, AT + REMEMBERED - 1)
+    assert AGAIN not in at_present(facts, AT + REMEMBERED)

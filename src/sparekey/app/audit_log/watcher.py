@@ -31,6 +31,7 @@ from sparekey.core.audit_log.watched import (
     Overlay,
     Stored,
     WatchedKind,
+    at_present,
     differences,
     is_over,
 )
@@ -124,7 +125,7 @@ class Watcher:
             take_event(present, row)
         in_round, ends = self._next_of_round(now)
         named = {*log.named, *present.written, *in_round}
-        facts = {each: present.find(each) or {} for each in named}
+        facts = {each: at_present(present.find(each) or {}, now) for each in named}
         found = tuple(compare(connection, facts))
         return WatchStep(False, log.events, facts, found, log.altered, round_ended=ends)
 

@@ -14,6 +14,8 @@ from typing import Any, Final, NamedTuple
 from sparekey.core.audit_log.actions import OK, Action
 from sparekey.core.audit_log.chain import AuditRow
 from sparekey.core.audit_log.watched import (
+    AGAIN,
+    AGAIN_AT,
     HERE,
     STEP,
     UNTIL,
@@ -35,6 +37,7 @@ _APPROVAL_SECONDS: Final = 3_600
 _SESSION_SECONDS: Final = 13 * 3_600
 _INVITATION_SECONDS: Final = 31 * DAY_SECONDS
 _ONE_TIME: Final = "one-time"
+_ASKED: Final = "asked"  # of a token: the step of the last sign-in that was asked something
 
 Detail = Mapping[str, Any]  # any JSON: the detail of an event
 _UNKNOWN: Final = object()
@@ -100,13 +103,33 @@ def _step_accepted(book: FactBook, row: AuditRow, step: object) -> None:
 
 
 def _granted(book: FactBook, event: _Event) -> None:
-    _step_accepted(book, event.row, event.detail.get("step"))
+    step = event.detail.get("step")
+    _notice_again(book, event, step)
+    _step_accepted(book, event.row, step)
 
 
 def _asked(book: FactBook, event: _Event) -> None:
     # The next tokencode is asked for before anything is used up.
     if event.detail.get("ask") != ChallengeKind.NEXT_TOKENCODE:
-        _step_accepted(book, event.row, event.detail.get("step"))
+        _granted(book, event)
+        _write(book, WatchedKind.TOKEN, event.row.token_id, {_ASKED: event.detail.get("step")})
+
+
+def _notice_again(book: FactBook, event: _Event, step: object) -> None:
+    """Note a step that was accepted although it was used up: an attacker lowered `last_step` for a moment.
+
+    A sign-in that was asked something names its step in each of its events, up to its success.
+    """
+    facts = book.find((WatchedKind.TOKEN, event.row.token_id or "")) or {}
+    known = facts.get(STEP)
+    if isinstance(step, int) and isinstance(known, int) and step <= known and step != facts.get(_ASKED):
+        _write(book, WatchedKind.TOKEN, event.row.token_id, {AGAIN: step, AGAIN_AT: event.at})
+    elif _ASKED in facts:
+        _write(book, WatchedKind.TOKEN, event.row.token_id, {_ASKED: _UNKNOWN})
+
+
+def _advanced(book: FactBook, event: _Event) -> None:
+    _step_accepted(book, event.row, event.detail.get("step"))
 
 
 def _resynced(book: FactBook, event: _Event) -> None:
@@ -319,7 +342,7 @@ def _key_in(key: str, event: _Event) -> object:
 _READERS: Final[Mapping[str, _Reader]] = {
     Action.SIGN_IN_GRANTED: _granted,
     Action.SIGN_IN_ASKED: _asked,
-    Action.TOKEN_ADVANCED: _granted,
+    Action.TOKEN_ADVANCED: _advanced,
     Action.TOKEN_RESYNCED: _resynced,
     Action.TOKEN_ADDED: _token_added,
     Action.TOKEN_ASSIGNED: _token_assigned,

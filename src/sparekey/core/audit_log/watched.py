@@ -9,12 +9,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
 
+from sparekey.durations import DAY_SECONDS
+
 Fact = bool | int | str | None
 Facts = Mapping[str, Fact]  # by name
 Stored = Mapping[str, object]  # by name, as the columns have them
 
 HERE: Final = "here"  # True: the object exists; False: it was deleted
 STEP: Final = "step"  # of a token: the newest accepted one
+AGAIN: Final = "accepted again"  # of a token: a step that was accepted although it was used up
+AGAIN_AT: Final = "again at"  # unix second of that
+REMEMBERED: Final = 30 * DAY_SECONDS  # for which that is a difference
 _LONGEST_SHOWN: Final = 200  # characters
 UNTIL: Final = "until"  # unix second from which the object decides nothing, and may be forgotten
 
@@ -115,8 +120,10 @@ def _contradicted(logged: Facts, stored: Stored | None) -> Iterator[tuple[str, F
     if logged.get(HERE) is False:
         yield HERE, True
         return
+    if AGAIN in logged:
+        yield AGAIN, logged[AGAIN]
     for fact, value in logged.items():
-        if fact not in (HERE, UNTIL) and fact in stored and not _agree(fact, value, stored[fact]):
+        if fact not in (HERE, UNTIL, AGAIN, AGAIN_AT) and fact in stored and not _agree(fact, value, stored[fact]):
             yield fact, _shown(stored[fact])
 
 
@@ -132,6 +139,14 @@ def _agree(fact: str, logged: Fact, stored: object) -> bool:
         # A step that is too high accepts less, so it is no roll back.
         return isinstance(stored, int) and isinstance(logged, int) and stored >= logged
     return logged == stored
+
+
+def at_present(facts: Facts, now: int) -> Facts:
+    """Return the facts without a step that was accepted again long ago."""
+    again_at = facts.get(AGAIN_AT)
+    if not isinstance(again_at, int) or now < again_at + REMEMBERED:
+        return facts
+    return {name: fact for name, fact in facts.items() if name not in (AGAIN, AGAIN_AT)}
 
 
 def is_over(facts: Facts, now: int) -> bool:
