@@ -28,6 +28,7 @@ from sparekey.app.people.users import add_user
 from sparekey.app.policies import policies
 from sparekey.app.row_seals import protect
 from sparekey.app.server.initialise import initialise
+from sparekey.app.sign_in.anonymous import log_refusals
 from sparekey.app.sign_in.pin_changes import store_pin
 from sparekey.app.sign_in.verification import SignInInterface, sign_in
 from sparekey.app.tokens.tokens import NewToken, add_token
@@ -244,8 +245,12 @@ def set_mail(instance: Instance, user: User, address: str) -> None:
         update_rows(connection, tables.account, [tables.account.c.id == user.account_id], {"mail": address})
 
 
+_NO_MORE = 2**40  # unix seconds: after every test
+
+
 def logged_events(instance: Instance, *actions: Action, limit: int = 1000) -> list[AuditRow]:
-    """Return the audit events of these actions, oldest first."""
+    """Return the audit events of these actions, oldest first, with those of refused unknown names at the end."""
+    log_refusals(instance.database, _NO_MORE)
     with instance.database.read() as connection:
         return list(
             reversed(audit_events.list_rows(connection, audit_events.AuditFilter(actions=actions), limit=limit))

@@ -90,7 +90,8 @@ def test_s07_the_audit_log_has_the_reason_of_a_refused_passkey(interfaces: Inter
     before = len(logged_events(interfaces.instance, Action.SIGN_IN_DENIED))
     for answer in tried.values():
         run(interfaces.passkey(answer))
-    assert [row.result for row in logged_events(interfaces.instance, Action.SIGN_IN_DENIED)][before:] == list(tried)
+    found = [row.result for row in logged_events(interfaces.instance, Action.SIGN_IN_DENIED)][before:]
+    assert sorted(found) == sorted(tried)  # that of the unknown passkey comes when its minute is over
 
 
 def test_a_right_passkey_opens_the_console(interfaces: Interfaces) -> None:

@@ -8,6 +8,7 @@ from sparekey.app.people.users import add_user, set_enabled
 from sparekey.app.tokens.tokens import NewToken
 from sparekey.core.policy.kinds import PolicyKind
 from sparekey.storage import tables
+from sparekey.storage.failure_counts import CLEARED
 from sparekey.storage.sealed_rows import update_rows
 from tests.builders import CALLED_BACK, NOW, ROOT, User, a_token, a_user, edit_policy
 from tests.server.interfaces import Interfaces, make_administrator
@@ -65,4 +66,4 @@ def unlock_all_but_the_locked(instance: Instance) -> None:
     """Clear the failures of all unlocked users, so that the guesses of a test lock none of them."""
     with instance.database.write() as connection:
         unlocked = [tables.account.c.locked_at.is_(None), tables.account.c.admin_locked_at.is_(None)]
-        update_rows(connection, tables.account, unlocked, {"failures": 0, "admin_failures": 0})
+        update_rows(connection, tables.account, unlocked, CLEARED)

@@ -285,6 +285,13 @@ SIDES: Final[Mapping[str, Sides]] = {
         "acknowledged_by",
     ),
     "account_word": Sides(free={"word": _FOUND_BY, "login": _FOUND_BY}),
+    "anonymous_refusal": _free(
+        "told to people after at most a minute, like an event that is not chained yet: never decides",
+        "id",
+        "at",
+        "source",
+        "reason",
+    ),
     "audit": _free(
         "sealed with a nonce until it is chained and signed (storage/audit_log/events.py)",
         "id",

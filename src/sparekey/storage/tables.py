@@ -371,6 +371,16 @@ api_client = Table(
     _seal(),
 )
 
+# Refused sign-ins of names that no user has, until their minute is over and its events are in `audit`.
+anonymous_refusal = Table(
+    "anonymous_refusal",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    _time("at", nullable=False, index=True),
+    Column("source", String(160), nullable=False),  # the interface, with the network of its client
+    Column("reason", String(32), nullable=False),
+)
+
 audit = Table(
     "audit",
     metadata,

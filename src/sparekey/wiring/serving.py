@@ -17,6 +17,7 @@ from typing import Final
 from sparekey.app.audit_log.sequencer import chain
 from sparekey.app.instance import Instance, log
 from sparekey.app.ports import CheckpointStore
+from sparekey.app.sign_in.anonymous import log_refusals, whole_minutes
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import Conflict
 from sparekey.server.application import Lifespan, create_application
@@ -141,20 +142,30 @@ async def _renew_each_hour(certificate: RenewedCertificate) -> None:
 
 
 async def _chain_each_second(service: Service, store: CheckpointStore) -> None:
-    """Chain new events each second, and once more at the end, so that a stopped server leaves no event unchained."""
+    """Log the refusals of unknown names of each minute that is over, and chain new events, each second.
+
+    Do both once more at the end, for the present minute, too, so that a stopped server leaves no event unchained.
+    """
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(1, "sequencer") as thread:
         try:
             while True:
-                await loop.run_in_executor(thread, _chain, service.instance, store, service.now())
+                now = service.now()
+                await loop.run_in_executor(thread, _chain, service.instance, store, now, whole_minutes(now))
                 await asyncio.sleep(1)
         finally:
             # on the same thread, after the current call
-            thread.submit(_chain, service.instance, store, service.now())
+            now = service.now()
+            thread.submit(_chain, service.instance, store, now, now + 1)
 
 
-def _chain(instance: Instance, store: CheckpointStore, now: int) -> None:
-    try:
-        chain(instance.database, instance.keystore, store, now)
-    except Exception as error:  # noqa: BLE001 -- the next second tries again
-        log_unforeseen(error)
+def _chain(instance: Instance, store: CheckpointStore, now: int, refusals_until: int) -> None:
+    steps: tuple[Callable[[], object], ...] = (
+        lambda: log_refusals(instance.database, refusals_until),
+        lambda: chain(instance.database, instance.keystore, store, now),
+    )
+    for step in steps:
+        try:
+            step()
+        except Exception as error:  # noqa: BLE001 -- the next second tries again
+            log_unforeseen(error)

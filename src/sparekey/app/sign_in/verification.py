@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from sparekey.app.audit import AuditEntry, append, row_of
 from sparekey.app.instance import MICROSECONDS, Instance, log
+from sparekey.app.sign_in.anonymous import count_refusal
 from sparekey.app.sign_in.challenges import open_challenge
 from sparekey.app.sign_in.code_use import log_use
 from sparekey.app.sign_in.locks import report_new_lock
@@ -214,8 +215,11 @@ def _log_outcome(connection: Connection, interface: SignInInterface, outcome: Ou
 
 def _log_denial(connection: Connection, interface: SignInInterface, denied: Denied, now: int) -> None:
     # An unknown login is not logged, because it may be a PIN in the wrong field.
+    if denied.account_id is None:
+        count_refusal(connection, interface.actor, denied.reason, now)
+        return
     interface.log(
         connection, now, Action.SIGN_IN_DENIED, result=denied.reason, account=denied.account_id, token=denied.token_id
     )
-    if denied.counted and denied.account_id is not None and denied.reason is not Reason.LOCKED:
+    if denied.counted and denied.reason is not Reason.LOCKED:
         report_new_lock(connection, interface.actor, denied.account_id, interface.group, now, interface.device_id)
