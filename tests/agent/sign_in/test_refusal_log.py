@@ -11,7 +11,7 @@ from sparekey.agent.ground.account_names import Names
 from sparekey.agent.ground.outcome import LoginAnswer, Mode, Prompt, Refusal, RefusalReason, Result, asked, refused
 from sparekey.agent.local_socket.connection_limits import ROOT, ConnectionSlots
 from sparekey.agent.local_socket.conversation import Conversation, Peer
-from sparekey.agent.sign_in.refusal_log import MOST_A_MINUTE, RefusalLog
+from sparekey.agent.sign_in.refusal_log import MOST_A_MINUTE, MOST_OF_ASKER, RefusalLog
 from sparekey.wire.local_socket import FrameKind, encode_frame, frame
 from tests.agent.devices import World, a_world, an_offline_world
 
@@ -71,6 +71,35 @@ def test_s26_a_caller_cannot_fill_the_journal_or_hide_refusals_of_others(
     more = f": {1000 - MOST_A_MINUTE} more times within that minute"
     assert caplog.messages[-3].endswith(f", asked by uid 1000{more}")
     assert caplog.messages[-2] == f"refused: boss, asked by uid 0 over the network{more}"
+
+
+def test_s26_naming_every_account_does_not_fill_the_journal(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    names = [f"user{number}" for number in range(300)]
+    world.device = replace(world.device, names=Names(dict.fromkeys(names, "alice")))
+    log = RefusalLog(world.device)
+    for name in names:
+        for _ in range(3):
+            log.note_not_allowed(name, 1000)
+    assert len(caplog.messages) == MOST_OF_ASKER
+    log.note_not_allowed("user1", 1001)
+    assert len(caplog.messages) == MOST_OF_ASKER + 1  # other users have lines of their own
+    world.pass_time(60)
+    log.note_not_allowed("user1", 1001)
+    summary = caplog.messages[MOST_OF_ASKER + 1 : -1]
+    assert len(summary) == MOST_A_MINUTE + 1
+    counts = [int(line.partition(" more time")[0].rpartition(" ")[2]) for line in summary]
+    assert MOST_OF_ASKER + sum(counts) == 900
+    assert summary[-1].startswith("refused: other accounts, asked by uid 1000: ")
+
+
+def test_s26_bytes_that_are_no_frames_do_not_fill_the_journal(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    log = RefusalLog(world.device)
+    for _ in range(1000):
+        log.note_bad_frame(1000, "not a request")
+    assert len(caplog.messages) == MOST_A_MINUTE
+    assert caplog.messages[0] == "refused: a request that is no frame, sent by uid 1000: not a request"
+    log.note("boss", 1000, WRONG)
+    assert "boss" in caplog.messages[-1]
 
 
 @pytest.mark.parametrize(("uid", "told"), [(0, "offline wrong-passcode"), (65534, "not-allowed")])

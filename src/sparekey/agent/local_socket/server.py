@@ -14,7 +14,6 @@ There is one thread for each connection, a limit on frames, and the peer's uid f
 
 import contextlib
 import errno
-import logging
 import socket
 import threading
 import time
@@ -47,8 +46,6 @@ _NO_THREAD: Final = frame(
     reason="busy",
     message="This computer has no room for another request to the agent. Try again soon.",
 )
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -103,7 +100,7 @@ class LocalSocketServer:
         except OSError:
             return
         except BadFrame as error:
-            _log.warning("a bad frame on the local socket: %s", error)
+            self._refusals.note_bad_frame(person, str(error))
         except Exception as error:  # noqa: BLE001 -- an error ends only its own connection
             log_unforeseen("a connection on the local socket failed", error)
 

@@ -3,7 +3,8 @@
 - It contains nothing that was typed. An account is named only if this computer or its configuration knows it, because
   people type passcodes where a name belongs (S65).
 - It contains only what the answer said. The server alone knows more, in its audit log.
-- It cannot fill the journal: for each account and asker, a few lines a minute are written and the rest are counted.
+- It cannot fill the journal: for each account and asker, and for each asker in total, a few lines a minute are written
+  and the rest are counted. The same holds for frames that are no requests.
 - A remote user and the console are different askers, although a program of root's asks for both.
 """
 
@@ -19,8 +20,10 @@ from sparekey.agent.platform.posix import has_account
 from sparekey.agent.store.device import ThisDevice
 from sparekey.core.plurals import counted
 
-MOST_A_MINUTE: Final = 10
+MOST_A_MINUTE: Final = 10  # lines about one account, for each asker
+MOST_OF_ASKER: Final = 40  # lines in all: a user can name every account of the computer
 _MINUTE: Final = 60
+_BAD_FRAME: Final = "a request that is no frame"
 _log = logging.getLogger(__name__)
 
 
@@ -32,6 +35,8 @@ class RefusalLog:
         self._lock = threading.Lock()
         self._minute = 0
         self._refused: Counter[tuple[str, str]] = Counter()
+        self._written: Counter[tuple[str, str]] = Counter()
+        self._lines: Counter[str] = Counter()
 
     def note(self, account: str, person: int, answer: LoginAnswer, *, remote: bool = False) -> None:
         """Log a refused sign-in. `person` is the uid behind the program that asked, 0 at a login screen.
@@ -46,6 +51,12 @@ class RefusalLog:
     def note_not_allowed(self, account: str, person: int) -> None:
         """Log that a user asked for the account of another user. Nothing was tried."""
         self._write(account, f"uid {person}", "not-allowed", lambda _: "only root can sign in another user")
+
+    def note_bad_frame(self, person: int, why: str) -> None:
+        """Log that a program sent bytes that are no frame; `why` contains none of them."""
+        asker = f"uid {person}"
+        if self._is_to_be_written(_BAD_FRAME, asker):
+            _log.warning("refused: %s, sent by %s: %s", _BAD_FRAME, asker, why)
 
     def _write(self, account: str, asker: str, told: str, add: Callable[[str | None], str]) -> None:
         known = self._is_known(account)
@@ -66,15 +77,26 @@ class RefusalLog:
             if minute != self._minute:
                 self._begin(minute)
             self._refused[who, asker] += 1
-            return self._refused[who, asker] <= MOST_A_MINUTE
+            is_written = self._written[who, asker] < MOST_A_MINUTE and self._lines[asker] < MOST_OF_ASKER
+            self._written[who, asker] += is_written
+            self._lines[asker] += is_written
+            return is_written
 
     def _begin(self, minute: int) -> None:
+        told, others = Counter[str](), Counter[str]()
         for (who, asker), number in self._refused.items():
-            if number > MOST_A_MINUTE:
-                more = counted(number - MOST_A_MINUTE, "more time")
+            left = number - self._written[who, asker]
+            if left and told[asker] < MOST_A_MINUTE:
+                told[asker] += 1
+                more = counted(left, "more time")
                 _log.info("refused: %s, asked by %s: %s within that minute", who, asker, more)
+            else:
+                others[asker] += left
+        for asker, left in (+others).items():
+            _log.info("refused: other accounts, asked by %s: %s", asker, counted(left, "more time"))
         self._minute = minute
-        self._refused.clear()
+        for counts in (self._refused, self._written, self._lines):
+            counts.clear()
 
 
 def _where_to_look(login: str | None, answer: LoginAnswer) -> str:
