@@ -12,8 +12,8 @@ from typing import Final
 from sqlalchemy import Connection
 
 from sparekey.app.instance import Instance, log
-from sparekey.app.notices import raise_alarm
 from sparekey.app.offline import keys as offline_keys
+from sparekey.app.offline.device_alarms import raise_device_alarm
 from sparekey.app.sign_in.code_use import match_use
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import BadInput
@@ -76,7 +76,7 @@ def _take(connection: Connection, instance: Instance, device_id: str, event: Off
         return  # uploaded before, but the answer was lost
     actor = f"device:{device_id}"
     if known is not None or not _follows(connection, device_id, event):
-        raise_alarm(
+        raise_device_alarm(
             connection,
             now,
             actor,
@@ -107,7 +107,7 @@ def _take(connection: Connection, instance: Instance, device_id: str, event: Off
     )
     alarm = _ALARMS.get(EventKind(event.kind)) if event.kind in list(EventKind) else None
     if alarm is not None:
-        raise_alarm(connection, now, actor, alarm, device=device_id, number=event.number, reason=event.reason)
+        raise_device_alarm(connection, now, actor, alarm, device=device_id, number=event.number, reason=event.reason)
     if event.kind == EventKind.GRANTED and account is not None:
         _take_success(connection, instance, device_id, event, account.id, now)
 
@@ -146,7 +146,7 @@ def _match(connection: Connection, device_id: str, event: OfflineEvent, account_
         match_use(connection, actor, device_id, code.id, used_at=min(event.at, now), now=now)
         return
     # This version is not stored, so it cannot have been shown.
-    raise_alarm(
+    raise_device_alarm(
         connection,
         now,
         actor,
@@ -165,7 +165,7 @@ def _use_up(connection: Connection, device_id: str, event: OfflineEvent, account
         return
     if not _was_used_here(connection, device_id, token):
         # The device never had this token's days. A lying device must not use up the codes of other users.
-        raise_alarm(
+        raise_device_alarm(
             connection,
             now,
             f"device:{device_id}",
@@ -191,7 +191,7 @@ def _use_up(connection: Connection, device_id: str, event: OfflineEvent, account
         )
         return
     if _used_elsewhere(connection, device_id, event, token):
-        raise_alarm(
+        raise_device_alarm(
             connection,
             now,
             f"device:{device_id}",
