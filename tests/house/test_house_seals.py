@@ -25,7 +25,6 @@ PLAIN = {
     "outbox.py": {"outbox"},  # attempts
     "rate_limit.py": {"operator_lift"},  # warned
     "statements.py": {"token", "emergency_code", "online_emergency_code"},
-    "tokens.py": {"token"},  # steps
     "chain.py": {"audit"},  # the number of the batch
 }
 

@@ -35,6 +35,11 @@ class SealedKind:
     octets: tuple[int, ...] = ()
     truths: tuple[int, ...] = ()
 
+    @property
+    def table(self) -> str:
+        """The name of the table."""
+        return self.name.partition(".")[0]
+
     def message(self, values: Sequence[object]) -> bytes:
         """Return the bytes that are sealed. Raises TypeError, ValueError or KeyError for a value of a foreign type."""
         told = list(values)

@@ -134,9 +134,12 @@ def test_s47_a_replayed_code_raises_an_alarm_at_once(small: Watched) -> None:
     user = a_user(small.server)
     small.a_round()
     small.second()  # the round rests
+    with small.server.database.read() as connection:
+        old = connection.execute(text("SELECT last_step, step_seal FROM token")).one()
     granted(submit(small.server, user, NOW + 60))
     small.second()
-    small.sql("UPDATE token SET last_step = 0 WHERE id = :id", id=user.token_id)
+    back = "UPDATE token SET last_step = :step, step_seal = :seal WHERE id = :id"  # only an old pair is believed
+    small.sql(back, id=user.token_id, step=old.last_step, seal=old.step_seal)
     granted(submit(small.server, user, NOW + 60))
     assert [each.fact for each in small.second().differences] == [AGAIN]
     small.a_round()

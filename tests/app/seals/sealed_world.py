@@ -68,6 +68,7 @@ _OF_USER: Final = {
     "emergency_code": "token_id",
     "role_grant": "principal_id",
     "device_invitation": "id",
+    "device_code": "owner_id",
 }
 
 

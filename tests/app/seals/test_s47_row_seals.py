@@ -203,3 +203,16 @@ def test_s47_what_is_out_goes_on_working_after_the_upgrade(any_server: Instance)
     assert find_client_interface(any_server, key, "192.0.2.7", NOW) is not None
     assert look_at_link(any_server, link.code, NOW).expires_at > NOW
     assert enrol(any_server, request, now=NOW).device_id
+
+
+def test_s47_a_used_step_cannot_be_set_back_to_one_of_the_intruders_choice(any_server: Instance) -> None:
+    alice = a_user(any_server)
+    granted(submit(any_server, alice, NOW))
+    with any_server.database.write() as connection:
+        connection.execute(update(tables.token).values(last_step=0))
+    denied(submit(any_server, alice, NOW))
+    denied(submit(any_server, alice, NOW + 60))
+    assert len(alarms(any_server)) == 1
+    with any_server.database.write() as connection:
+        connection.execute(update(tables.token).values(last_step=alice.step(NOW)))
+    granted(submit(any_server, alice, NOW + 60))

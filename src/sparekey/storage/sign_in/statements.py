@@ -34,6 +34,7 @@ from sparekey.storage.tokens.tokens import TokenColumns
 
 _ACCOUNT_KIND: Final = kinds_of("account")[SEAL]
 _TOKEN_KIND: Final = kinds_of("token")[SEAL]
+_STEP_KIND: Final = kinds_of("token")["step_seal"]
 _DOMAIN_KIND: Final = kinds_of("security_domain")[SEAL]
 _LOCKOUT_KIND: Final = kinds_of("lockout_policy")[SEAL]
 _POLICY_KIND: Final = kinds_of("token_policy")[SEAL]
@@ -41,9 +42,9 @@ _EMERGENCY_KIND: Final = kinds_of("online_emergency")[SEAL]
 _ONLINE_CODE_KIND: Final = kinds_of("online_emergency_code")[SEAL]
 
 
-def _sealed(alias: str, kind: SealedKind) -> str:
+def _sealed(alias: str, kind: SealedKind, seal: str = SEAL) -> str:
     """Return the sealed columns of a table, and the seal, for a statement."""
-    return ", ".join(f"{alias}.{name}" for name in (*kind.columns, SEAL))
+    return ", ".join(f"{alias}.{name}" for name in (*kind.columns, seal))
 
 
 # Columns are read by position, in the slices below: reading by name would take half as long as the statement itself.
@@ -55,7 +56,7 @@ _SNAPSHOT: Final = text(f"""
            {_sealed("k", _LOCKOUT_KIND)},
            {_sealed("p", _POLICY_KIND)},
            {", ".join(f"a.{name}" for name in COUNT_NAMES)},
-           t.drift, t.last_step,
+           {_sealed("t", _STEP_KIND, "step_seal")},
            {_sealed("e", _EMERGENCY_KIND)}
     FROM account a
     JOIN security_domain d ON d.id = a.domain_id
@@ -79,8 +80,8 @@ _DOMAIN: Final = slice(_TOKEN.stop + 1, _TOKEN.stop + 1 + len(_DOMAIN_KIND.colum
 _LOCKOUT: Final = slice(_DOMAIN.stop + 1, _DOMAIN.stop + 1 + len(_LOCKOUT_KIND.columns))
 _TOKEN_POLICY: Final = slice(_LOCKOUT.stop + 1, _LOCKOUT.stop + 1 + len(_POLICY_KIND.columns))
 _COUNTS: Final = slice(_TOKEN_POLICY.stop + 1, _TOKEN_POLICY.stop + 1 + len(COUNT_NAMES))
-_STEPS: Final = _after(_COUNTS, 2)
-_EMERGENCY: Final = _after(_STEPS, len(_EMERGENCY_KIND.columns))
+_STEPS: Final = _after(_COUNTS, len(_STEP_KIND.columns))
+_EMERGENCY: Final = slice(_STEPS.stop + 1, _STEPS.stop + 1 + len(_EMERGENCY_KIND.columns))
 _ID: Final = _TOKEN.start
 _ACCOUNT_COLUMNS: Final = ("id", "login", "domain_id", "enabled", "expires_at")
 _of_account: Final = itemgetter(*map(_ACCOUNT_KIND.columns.index, _ACCOUNT_COLUMNS))
@@ -109,7 +110,7 @@ _of_token: Final = itemgetter(*map(_TOKEN_KIND.columns.index, _TOKEN_COLUMNS))
 _POLICY_FIELDS: Final = len(_POLICY_KIND.columns) - len(TOKEN_FIELDS)  # where they begin; so they do in each policy
 
 _USE_STEP: Final = text("""
-    UPDATE token SET last_step = :step, drift = :drift
+    UPDATE token SET last_step = :step, drift = :drift, step_seal = :step_seal
     WHERE id = :token_id AND account_id = :account_id AND last_step < :step AND enabled AND NOT lost
 """)
 
@@ -216,7 +217,9 @@ def find_sign_in_account(connection: Connection, login: str) -> SignInAccount | 
             [
                 _token(seals, account_id, row)
                 for row in rows
-                if row[_ID] is not None and _holds(seals, _TOKEN_KIND, row, _TOKEN)
+                if row[_ID] is not None
+                and _holds(seals, _TOKEN_KIND, row, _TOKEN)
+                and _holds(seals, _STEP_KIND, row, _STEPS)
             ]
         ),
     )
@@ -226,7 +229,7 @@ def _holds(seals: SealsInUse, kind: SealedKind, row: AnyRow, place: slice) -> bo
     values = row[place]
     if seals.seals.holds(kind, values, row[place.stop]):
         return True
-    seals.note(kind.name, str(values[0]))
+    seals.note(kind.table, str(values[0]))
     return False
 
 
@@ -314,7 +317,7 @@ def _token(seals: SealsInUse, account_id: str, row: AnyRow) -> SignInToken:
         pin_set_at,
         offline_code_online,
     ) = _of_token(row[_TOKEN])
-    drift, last_step = row[_STEPS]
+    _, last_step, drift = row[_STEPS]
     return SignInToken(
         id=token_id,
         account_id=account_id,
@@ -383,7 +386,7 @@ def accept_at_once(
     Return False if the accept lost a race. The caller then rolls back, which also removes the audit row, and calls
     `commit` for the final outcome.
     """
-    values = _values(granted, now, policy)
+    values = _values(connection, granted, now, policy)
     statements = (
         (COUNTS_AT[group].clear, values),
         (_USE_STEP, values),
@@ -406,7 +409,7 @@ def complete(
     group: InterfaceGroup = InterfaceGroup.ELSEWHERE,
 ) -> Outcome:
     """Commit a success whose code was used up when its challenge was asked. Nothing else is used up."""
-    values, at = _values(granted, now, policy), COUNTS_AT[group]
+    values, at = _values(connection, granted, now, policy), COUNTS_AT[group]
     if not _one_row(connection, at.take, values):
         return Denied(Reason.LOCKED, granted.account_id, granted.token_id)
     if not _one_row(connection, _TAKE_TOKEN, values):
@@ -417,7 +420,7 @@ def complete(
 
 
 def _grant(connection: Connection, granted: Granted, now: int, policy: LockoutPolicy, at: CountAt) -> Outcome:
-    values = _values(granted, now, policy)
+    values = _values(connection, granted, now, policy)
     if not _one_row(connection, at.take_unsuspected, values):
         return _suspected(connection, granted, now, policy, at)
     use, lost_race = _use_of(granted)
@@ -458,7 +461,7 @@ def _used_seal(connection: Connection, granted: Granted, now: int) -> dict[str, 
 def _ask(connection: Connection, asked: Asked, now: int, policy: LockoutPolicy, at: CountAt) -> Outcome:
     """Commit a challenge after a right code. Failures still count until the sign-in is complete."""
     granted = asked.granted
-    values = _values(granted, now, policy)
+    values = _values(connection, granted, now, policy)
     if not _one_row(connection, at.take, values):
         return Denied(Reason.LOCKED, granted.account_id, granted.token_id)
     use, lost_race = _use_of(granted)
@@ -486,8 +489,17 @@ def _count(connection: Connection, denied: Denied, now: int, policy: LockoutPoli
     return denied if _one_row(connection, at.count, values) else locked
 
 
-def _values(granted: Granted, now: int, policy: LockoutPolicy) -> dict[str, object]:
+def _step_seal(connection: Connection, granted: Granted) -> bytes | None:
+    """Return the seal of the token's place after this success; None: it uses up no step."""
+    if granted.step is None:
+        return None
+    values = {"id": granted.token_id, "last_step": granted.step, "drift": granted.drift}
+    return seals_of(connection).seals.seal(_STEP_KIND, [values[name] for name in _STEP_KIND.columns])
+
+
+def _values(connection: Connection, granted: Granted, now: int, policy: LockoutPolicy) -> dict[str, object]:
     return {
+        "step_seal": _step_seal(connection, granted),
         "account_id": granted.account_id,
         "token_id": granted.token_id,
         "step": granted.step,

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Final, TypedDict, Unpack
 
-from sqlalchemy import Connection, Select, case, func, select, update
+from sqlalchemy import Connection, Select, case, func, select
 
 from sparekey.core.search_words import serial_key
 from sparekey.storage.rows import AnyRow
@@ -290,16 +290,14 @@ def next_available(
 
 def resynchronise(connection: Connection, token_id: str, step: int, drift: int) -> bool:
     """Use up this step and all before it, and set the drift. Return False if the step was used up already (S02)."""
-    moved = update(token).where(token.c.id == token_id, token.c.last_step < step).values(last_step=step, drift=drift)
-    return connection.execute(moved).rowcount == 1
+    unused = (token.c.id == token_id, token.c.last_step < step)
+    return update_rows(connection, token, unused, {"last_step": step, "drift": drift}) == 1
 
 
 def raise_last_step(connection: Connection, token_id: str, step: int) -> bool:
     """Use up all steps up to this one. Return False if they were used up before. Never lowers the last step (S02)."""
-    raised = connection.execute(
-        update(token).where(token.c.id == token_id, token.c.last_step < step).values(last_step=step)
-    )
-    return raised.rowcount == 1
+    unused = (token.c.id == token_id, token.c.last_step < step)
+    return update_rows(connection, token, unused, {"last_step": step}) == 1
 
 
 _SCOPE_ID: Final = func.coalesce(account.c.domain_id, token.c.domain_id)
