@@ -34,7 +34,7 @@ class Body:
 
 def ask_counted(interfaces: Interfaces, headers: Mapping[str, str], body: bytes = BODY) -> tuple[Reply, int]:
     counting = Body(interfaces.app)
-    return run(ask(counting, "POST", api.SYNC, body, headers)), counting.asked
+    return run(ask(counting, "POST", api.SYNC, body, headers, announced=False)), counting.asked
 
 
 @pytest.mark.parametrize("change", ["signature", "device", "length", "hash", "time"])
