@@ -118,6 +118,11 @@ def test_s85_a_database_of_the_first_release_keeps_everything(seeded: tuple[Inst
         after = rows_of(connection, then)
     (sealing,) = logged_events(upgraded, Action.ROWS_SEALED)
     after["audit"] = [row for row in after["audit"] if row[0] not in (upgrade.id, sealing.id)]
+    # the hashes of what is out are ids under a key now (S47)
+    before["device_invitation"] = [
+        tuple(empty.seals.id_of(value) if isinstance(value, bytes) else value for value in row)
+        for row in before["device_invitation"]
+    ]
     assert after == before
 
     # and it works: people sign in, under the policies that a new server has
