@@ -96,7 +96,7 @@ def an_instance(
 
 
 def elsewhere(instance: Instance, database: Database, name: str = "one") -> Instance:
-    """The same server over another connection to its database, or over a copy of it."""
+    """Return the same server over another connection to its database, or over a copy of it."""
     protect(database, instance.vault, lambda: NOW)
     return replace(instance, name=name, database=database)
 

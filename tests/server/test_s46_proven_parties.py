@@ -15,9 +15,9 @@ class Noted(WorkPool):
         super().__init__("noted", 2, 20)
         self.parties: list[str] = []
 
-    def _begin(self, party: str, call: object) -> None:
+    def _may_run(self, party: str) -> bool:
         self.parties.append(party)
-        super()._begin(party, call)  # type: ignore[arg-type]
+        return super()._may_run(party)
 
 
 def noted(interfaces: Interfaces, pool: str) -> Noted:
