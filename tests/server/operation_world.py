@@ -257,6 +257,7 @@ REQUESTS: Mapping[str, Callable[[World], Members]] = {
     "devices.invite": lambda _: {"name": "laptop-2"},
     "devices.show_device": lambda _: {"name": "laptop"},
     "devices.held_units": lambda _: {"name": "laptop"},
+    "used_codes.codes_used_up_by_device": lambda _: {"name": "laptop"},
     "devices.revoke": lambda _: {"name": "laptop"},
     "devices_stolen.look_at_stolen": lambda _: {"name": "laptop"},
     "devices_stolen.report_stolen": lambda _: {"name": "laptop"},

@@ -101,6 +101,7 @@ def token_state(vault: Vault, token: TokenColumns) -> TokenState:
         otp=TOKEN_TYPES[token.type].of(parameters),
         drift=token.drift,
         last_step=token.last_step,
+        reported=range(token.reported_from + 1, token.reported_to + 1),
         enabled=token.enabled,
         lost=token.lost,
         expires_at=token.expires_at,

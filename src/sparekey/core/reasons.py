@@ -35,6 +35,7 @@ class Reason(StrEnum):
     NO_PIN = "no-pin-set"
     WRONG_PASSCODE = "wrong-passcode"
     ALREADY_USED = "already-used"
+    USED_ON_DEVICE = "used-on-device"  # by an offline sign-in, as a device reported
     MISREAD = "misread"
     NOT_A_PASSCODE = "not-a-passcode"
     TOKEN_IN_EMERGENCY = "token-in-emergency"  # no tokencodes of a token while it has online emergency access

@@ -31,6 +31,7 @@ _TOLD: Final = "only told to people"
 _REPLACED: Final = "only when the next version is made: the code's end is sealed, and the chained log has each use"
 _EVENTS: Final = "the place in the chain of events, which the device signs: an older place has the alarm of a fork"
 _GENERATION: Final = "a device refuses a generation lower than it has: no more than data that is not renewed"
+_USED_HERE: Final = "decides only whether a right passcode of a used step counts as a failure"
 _MAIL: Final = "only when a mail is sent: a removed mail is in the chained log as its event"
 
 
@@ -107,6 +108,8 @@ SIDES: Final[Mapping[str, Sides]] = {
         "domain_id",
         "pin_counts_from",
         pin_history_sealed=f"{_ENCRYPTED}; decides only which former PINs a user may not choose again",
+        reported_from=_USED_HERE,
+        reported_to=_USED_HERE,
         replay_step="decides only whether a repeated passcode counts once more as a failure",
         created_at="the order of a user's tokens",
         serial_key=_FOUND_BY,
@@ -166,6 +169,17 @@ SIDES: Final[Mapping[str, Sides]] = {
         "device_id", "token_id", "account_id", last_used="only which token's data drops out of a full device"
     ),
     "device_code": _sealed("device_id", "owner_id", "account_id", "code_id", "held_code_id", held_since=_TOLD),
+    "reported_success": _free(
+        "what a device used up: a removed row allows that device some more, and the chained log has each",
+        "device_id",
+        "account_id",
+        "minute",
+        "token_id",
+        "successes",
+        "codes",
+        "cost",
+        "short_outage",
+    ),
     "unit_receipt": _free(
         "which units a device holds: it decides what is sealed again or erased, and never who signs in",
         "id",

@@ -176,6 +176,9 @@ token = Table(
     _time("pin_counts_from"),  # as a second factor at self-service; none: since it was set
     _seal(),
     _seal("step_seal"),
+    # Devices used up the steps after `reported_from`, up to `reported_to`. A repeat of one counts as no failure (S49).
+    Column("reported_from", BigInteger, nullable=False, server_default="0"),
+    Column("reported_to", BigInteger, nullable=False, server_default="0"),
     Index("ix_token_serial_key_serial", "serial_key", "serial"),
     Index("ix_token_type", "type", "serial_key", "serial"),
     Index("ix_token_expires_at", text(f"coalesce(expires_at, {NO_END})"), "serial_key", "serial"),
@@ -291,6 +294,21 @@ offline_event = Table(
     Column("number", BigInteger, primary_key=True, autoincrement=False),
     Column("event_hash", LargeBinary, nullable=False),
     _time("uploaded_at", nullable=False),
+)
+
+# Offline successes that a device reported and that used up codes, or that fell into a moment between two contacts. One
+# row for each minute of uploads. Tokens and accounts may be deleted.
+reported_success = Table(
+    "reported_success",
+    metadata,
+    Column("device_id", String(32), primary_key=True),
+    Column("account_id", String(32), primary_key=True, index=True),
+    Column("minute", Integer, primary_key=True, autoincrement=False),  # of the upload, since 1970
+    Column("token_id", String(32), primary_key=True),
+    Column("successes", Integer, nullable=False),
+    Column("codes", Integer, nullable=False),  # used up, of those that would still have worked
+    Column("cost", Integer, nullable=False),  # of these codes, as core.offline.reported_successes counts it
+    Column("short_outage", Boolean, nullable=False),
 )
 
 # Days of this token are kept on this device.

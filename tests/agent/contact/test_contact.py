@@ -68,6 +68,25 @@ def test_a_sign_in_during_a_contact_waits_for_one_unit_at_most(world: World) -> 
     assert [(each.done, each.total) for each in seen if each.login == "alice"] == [(done, 6) for done in range(1, 7)]
 
 
+def test_a_sign_in_decided_offline_during_a_contact_is_uploaded_before_its_next_sync(world: World) -> None:
+    """The server holds a success for invented if a sync came after it and did not bring it."""
+    sign_in(world, "alice")
+    world.next_code()
+    asked = fetched_in_order(world)
+
+    def network_fails_for_a_moment() -> bool:
+        if len(asked) != 4:
+            return False
+        world.go_offline()
+        assert world.login(world.passcode()).answer.mode == "offline"
+        world.go_online()
+        return True
+
+    make_contact(world.device, asked_again=network_fails_for_a_moment)
+    assert [event.kind for event in world.server.events_taken] == ["granted"]
+    assert [call for call in world.server.calls if call in ("events", "sync")][-2:] == ["events", "sync"]
+
+
 def test_a_sync_request_to_the_daemon_joins_the_running_contact(world: World) -> None:
     sign_in(world, "alice")
     asked, background, requests = fetched_in_order(world), ContactScheduler(world.device), list[int]()

@@ -23,7 +23,7 @@ from sparekey.core.sign_in.authenticate import (
 from sparekey.core.sign_in.outcome import Asked, Denied, Granted, Outcome
 from sparekey.core.sign_in.pins import MEMORY_KIB, PASSES, PinVerifier, new_verifier
 from sparekey.core.sign_in.typed_text import InstalledCodes, read_typed
-from sparekey.core.tokens import Totp
+from sparekey.core.tokens import Hotp, Totp
 from sparekey.durations import DAY_SECONDS
 from sparekey.passcode import grouped, new_code
 from sparekey.secret import Secret
@@ -149,6 +149,24 @@ REFUSALS: dict[str, tuple[str, list[TokenState], dict[str, object], Denied]] = {
     "already used": (
         RIGHT,
         [a_token(last_step=STEP)],
+        {},
+        Denied(Reason.ALREADY_USED, "a", "t", counted=True, replay_step=STEP),
+    ),
+    "used up by a device": (
+        RIGHT,
+        [a_token(last_step=STEP, reported=range(STEP, STEP + 1))],
+        {},
+        Denied(Reason.USED_ON_DEVICE, "a", "t"),
+    ),
+    "used up by a device, with a wrong PIN": (
+        "4712" + RIGHT,
+        [with_pin(last_step=STEP, reported=range(STEP, STEP + 1))],
+        {},
+        Denied(Reason.WRONG_PASSCODE, "a", "t", counted=True),
+    ),
+    "used before a device used up later steps": (
+        RIGHT,
+        [a_token(last_step=STEP + 1, reported=range(STEP + 1, STEP + 2))],
         {},
         Denied(Reason.ALREADY_USED, "a", "t", counted=True, replay_step=STEP),
     ),
@@ -419,6 +437,23 @@ def test_a_repeat_tells_more_than_a_right_guess_for_another_token() -> None:
         outcome = decided(RIGHT, *tokens)
         assert isinstance(outcome, Denied)
         assert outcome.reason is Reason.ALREADY_USED
+
+
+def test_a_step_that_a_device_used_up_tells_as_much_as_a_repeat() -> None:
+    used = a_token(last_step=STEP, reported=range(STEP, STEP + 1))
+    other = a_token(token_id="u", enabled=False)
+    for tokens in ((used, other), (other, used)):
+        assert decided(RIGHT, *tokens) == Denied(Reason.USED_ON_DEVICE, "a", "t")
+
+
+def test_a_counter_that_a_device_used_up_is_known_and_no_later_one_is_lost() -> None:
+    otp = Hotp(SEED)
+    token = a_token(otp=otp, last_step=40, reported=range(1, 41))
+    assert decided(otp.code(7), token) == Denied(Reason.USED_ON_DEVICE, "a", "t")
+    assert decided(otp.code(0), token) == Denied(Reason.WRONG_PASSCODE, "a", "t", counted=True)
+    outcome = decided(otp.code(41), token)
+    assert isinstance(outcome, Granted)
+    assert outcome.step == 41
 
 
 def test_a_repeat_wins_among_several_refusals() -> None:

@@ -18,6 +18,7 @@ from sparekey.storage import tables
 from sparekey.storage.sealed_rows import insert_row, update_rows
 from sparekey.storage.sign_in import statements
 from sparekey.storage.sign_in.statements import EmergencyTerms, SignInAccount
+from sparekey.storage.tokens import tokens
 from sparekey.storage.unit_of_work import Database
 from tests.builders import (
     NOW,
@@ -432,6 +433,31 @@ def test_a_repeat_counts_once_for_each_step(server: Instance) -> None:
     outcomes = [committed(server, repeat) for repeat in repeats]
     assert outcomes == [repeats[0], replace(repeats[1], counted=False), repeats[2]]
     assert failures_of(server, user)[0] == 2
+
+
+def test_s49_a_code_that_a_device_used_up_meanwhile_counts_as_no_failure(server: Instance) -> None:
+    user = a_user(server)
+    set_token(server, user, last_step=STEP - 2)
+    with server.database.write() as connection:
+        assert tokens.use_up_by_report(connection, user.token_id, STEP - 1)
+        assert tokens.use_up_by_report(connection, user.token_id, STEP)
+        assert not tokens.use_up_by_report(connection, user.token_id, STEP)
+    row = token_row(server, user.serial)
+    assert (row.last_step, row.reported_from, row.reported_to) == (STEP, STEP - 2, STEP)
+    for step, count in ((STEP, 0), (STEP - 1, 0), (STEP - 2, 1)):
+        committed(server, guess(user, reason=Reason.ALREADY_USED, replay_step=step))
+        assert failures_of(server, user)[0] == count
+    assert committed(server, by_tokencode(user)) == replace(lost_race(user, Reason.ALREADY_USED, STEP), counted=False)
+
+
+def test_a_report_after_a_success_here_marks_its_own_steps_alone(server: Instance) -> None:
+    user = a_user(server)
+    for steps in ((STEP, STEP + 1), (STEP + 5, STEP + 6)):
+        set_token(server, user, last_step=steps[0])
+        with server.database.write() as connection:
+            tokens.use_up_by_report(connection, user.token_id, steps[1])
+        row = token_row(server, user.serial)
+        assert (row.reported_from, row.reported_to) == steps
 
 
 def test_untested_guesses_and_guesses_for_unknown_users_are_not_counted(server: Instance) -> None:

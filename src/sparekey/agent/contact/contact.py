@@ -132,6 +132,16 @@ def sync(device: ThisDevice, server: AgentApi) -> SyncReply:
     return reply
 
 
+def _upload_and_sync(device: ThisDevice, server: AgentApi) -> SyncReply:
+    """Sync after an upload of what has happened meanwhile. Raises NotReached or Refused.
+
+    Waiting and fetching take minutes, in which a sign-in may have been decided offline. No sync may come before its
+    event: the server would find that it comes too late to be true.
+    """
+    upload_events(device, server)
+    return sync(device, server)
+
+
 class _Waiting:
     """The waits of one contact for a server that is busy with others, or finds this device too fast."""
 
@@ -171,7 +181,7 @@ def make_contact(
         waiting = _Waiting(server, pause)
         try:
             waiting.ask(CONTACT_PATIENCE, lambda: upload_events(device, server))
-            reply = waiting.ask(CONTACT_PATIENCE, lambda: sync(device, server))
+            reply = waiting.ask(CONTACT_PATIENCE, lambda: _upload_and_sync(device, server))
             return _Fetching(device, server, waiting, report, asked_again).all(reply)
         except Refused as refused:
             withhold_if_revoked(device, refused)
@@ -236,7 +246,7 @@ class _Fetching:
                 break
             if ended is _Ended.OVERTAKEN:
                 self._failures.clear()
-            reply = self._waiting.ask(CONTACT_PATIENCE, lambda: sync(self._device, self._server))
+            reply = self._waiting.ask(CONTACT_PATIENCE, lambda: _upload_and_sync(self._device, self._server))
         return ContactResult(self._fetched, tuple(self._failures))
 
     def _round(self, reply: SyncReply) -> _Ended:

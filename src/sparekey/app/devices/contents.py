@@ -16,6 +16,7 @@ from sparekey.app.audit_log.named_rows import NamedEvent, names_of_actors, with_
 from sparekey.app.authorisation import verify_somewhere
 from sparekey.app.devices.devices import DeviceView, view_of
 from sparekey.app.devices.held import UserOnDevice, held_by
+from sparekey.app.devices.used_codes import UsedCodesView, of_device
 from sparekey.app.instance import MICROSECONDS, Instance
 from sparekey.app.lookup import get_device
 from sparekey.core.audit_log.actions import Action
@@ -80,7 +81,8 @@ class GoneDevice:
 class DeviceContents:
     """A device for its page. `happened`: its events, newest first. `gone`: set if the device is revoked.
 
-    `elsewhere`: the number of further users with offline data there, who are in no domain of the reader.
+    `elsewhere`: the number of further users with offline data there, who are in no domain of the reader. `used`: the
+    codes that the device used up.
     """
 
     device: DeviceView
@@ -88,6 +90,7 @@ class DeviceContents:
     elsewhere: int
     happened: list[NamedEvent]
     gone: GoneDevice | None = None
+    used: Sequence[UsedCodesView] = ()
 
 
 def look_into(instance: Instance, actor: Actor, name: str, *, now: int) -> DeviceContents:
@@ -102,7 +105,8 @@ def look_into(instance: Instance, actor: Actor, name: str, *, now: int) -> Devic
         wanted = AuditFilter(device_id=device.id, actions=_HAPPENED, domains=within)
         rows = audit_events.list_rows(connection, wanted, limit=ROWS)
         gone = _gone(connection, actor, device, device.revoked_at) if device.revoked_at is not None else None
-        return DeviceContents(view_of(device), users, elsewhere, with_names(connection, actor, rows), gone)
+        used = of_device(connection, actor, device.id, now)
+        return DeviceContents(view_of(device), users, elsewhere, with_names(connection, actor, rows), gone, used)
 
 
 def count_users(instance: Instance, actor: Actor, device_ids: Sequence[str]) -> dict[str, int]:

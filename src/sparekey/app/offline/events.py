@@ -1,11 +1,10 @@
 """Save the events that happened on a device while it was offline (S27; offline-day.md, server rule 6).
 
-A success offline uses up its step before the request is answered. The use of an emergency code is matched with the
-event that showed the code. An error in the chain of events raises an alarm, and the events are saved all the same:
-refusing them would hide their content.
+A success offline uses up its step before the request is answered, as far as the server believes it
+(`reported_successes`). The use of an emergency code is matched with the event that showed the code. An error in the
+chain of events raises an alarm, and the events are saved all the same: refusing them would hide their content.
 """
 
-import json
 from collections.abc import Sequence
 from typing import Final
 
@@ -14,28 +13,21 @@ from sqlalchemy import Connection
 from sparekey.app.instance import Instance, log
 from sparekey.app.offline import keys as offline_keys
 from sparekey.app.offline.device_alarms import raise_device_alarm
+from sparekey.app.offline.reported_successes import Reports
 from sparekey.app.sign_in.code_use import match_use
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import BadInput
-from sparekey.core.offline.event_packs import LOOK_AHEAD
 from sparekey.core.reasons import Method
-from sparekey.core.sign_in.authenticate import WINDOW
-from sparekey.storage.audit_log import events as audit_events
-from sparekey.storage.audit_log.events import AuditFilter
-from sparekey.storage.devices import devices, receipts
+from sparekey.storage.devices import devices
 from sparekey.storage.devices.devices import Device
 from sparekey.storage.emergency import offline as emergency_codes
 from sparekey.storage.people import accounts
 from sparekey.storage.tokens import tokens
-from sparekey.storage.tokens.tokens import Token
-from sparekey.unit_kind import UnitKind
 from sparekey.wire.agent_api import MOST_EVENTS
 from sparekey.wire.events import EventKind, OfflineEvent
 from sparekey.wire.signing import BadSignature, verify_signature
 
 LONGEST_TEXT: Final = 256  # characters of each text that the audit log keeps
-_NEWEST: Final = 1_000  # sign-ins of one token that are searched
-LEARNT_SHIFT = 4  # steps by which a device follows a drifting token between two contacts (spec, "Shift")
 
 _ALARMS: Final = {EventKind.TLS_FAILURE: Action.ALARM_TLS_FAILURE, EventKind.CLOCK_SUSPECT: Action.ALARM_CLOCK}
 
@@ -52,8 +44,10 @@ def take_events(instance: Instance, device: Device, events: Sequence[OfflineEven
     with instance.database.write() as connection:
         devices.lock_device(connection, device.id)
         accounts.lock_accounts(connection, [event.user for event in events])
+        reports = Reports(connection, device.id, now)
         for event in events:
-            _take(connection, instance, device.id, event, now)
+            _take(connection, instance, device.id, event, reports, now)
+        reports.raise_alarms()
         fresh = devices.find_device(connection, device.id)
         return fresh.event_number if fresh else 0
 
@@ -70,7 +64,9 @@ def _verify(device: Device, event: OfflineEvent) -> None:
         raise BadInput(f"event {event.number} has a text of more than {LONGEST_TEXT} characters", "update the agent")
 
 
-def _take(connection: Connection, instance: Instance, device_id: str, event: OfflineEvent, now: int) -> None:
+def _take(
+    connection: Connection, instance: Instance, device_id: str, event: OfflineEvent, reports: Reports, now: int
+) -> None:
     known = devices.find_event_hash(connection, device_id, event.number)
     if known == event.hash():
         return  # uploaded before, but the answer was lost
@@ -89,6 +85,8 @@ def _take(connection: Connection, instance: Instance, device_id: str, event: Off
         devices.insert_event(connection, device_id, event.number, event.hash(), now)
     account = accounts.find_account_by_id(connection, event.user)
     token = tokens.find_token_by_id(connection, event.token)
+    is_token_success = event.kind == EventKind.GRANTED and event.method == Method.TOKENCODE
+    codes = reports.use_up(event, account) if is_token_success and account is not None else 0
     log(
         connection,
         now,
@@ -104,6 +102,7 @@ def _take(connection: Connection, instance: Instance, device_id: str, event: Off
         step=event.step,
         version=event.version,
         reason=event.reason,
+        **({"used_up": codes} if codes else {}),
     )
     alarm = _ALARMS.get(EventKind(event.kind)) if event.kind in list(EventKind) else None
     if alarm is not None:
@@ -122,10 +121,8 @@ def _follows(connection: Connection, device_id: str, event: OfflineEvent) -> boo
 def _take_success(
     connection: Connection, instance: Instance, device_id: str, event: OfflineEvent, account_id: str, now: int
 ) -> None:
-    """Use up the step, or match the code shown; then confirm the key under which the device wraps its secrets."""
-    if event.method == Method.TOKENCODE:
-        _use_up(connection, device_id, event, account_id, now)
-    else:
+    """Match the code shown, if it was one; then confirm the key under which the device wraps its secrets."""
+    if event.method != Method.TOKENCODE:
         _match(connection, device_id, event, account_id, now)
     data = devices.find_device_account(connection, device_id, account_id)
     if data is not None:
@@ -157,89 +154,3 @@ def _match(connection: Connection, device_id: str, event: OfflineEvent, account_
         kind=event.method,
         version=event.version,
     )
-
-
-def _use_up(connection: Connection, device_id: str, event: OfflineEvent, account_id: str, now: int) -> None:
-    token = tokens.find_token_by_id(connection, event.token)
-    if token is None or token.account_id != account_id:
-        return
-    if not _was_used_here(connection, device_id, token):
-        # The device never had this token's days. A lying device must not use up the codes of other users.
-        raise_device_alarm(
-            connection,
-            now,
-            f"device:{device_id}",
-            Action.ALARM_UNEXPECTED_SUCCESS,
-            account=account_id,
-            token=token.id,
-            device=device_id,
-            step=event.step,
-        )
-        return
-    if event.step > _latest_believed(connection, device_id, token, now):
-        return
-    if tokens.raise_last_step(connection, token.id, event.step):
-        log(
-            connection,
-            now,
-            f"device:{device_id}",
-            Action.TOKEN_ADVANCED,
-            account=account_id,
-            token=token.id,
-            device=device_id,
-            step=event.step,
-        )
-        return
-    if _used_elsewhere(connection, device_id, event, token):
-        raise_device_alarm(
-            connection,
-            now,
-            f"device:{device_id}",
-            Action.ALARM_STEP_USED_TWICE,
-            account=account_id,
-            token=token.id,
-            device=device_id,
-            step=event.step,
-        )
-
-
-def _latest_believed(connection: Connection, device_id: str, token: Token, now: int) -> int:
-    """Return the latest step at which this device can have had a success.
-
-    It is as far ahead as the device itself accepts, because a code used there must not work here when its step comes.
-    It is not further, because a device must not make a token's distant future unusable. For an event-based token it is
-    the end of the packs that the device received. If no pack is known any more, it is as far as the device looks ahead.
-    """
-    if token.interval:
-        return now // token.interval + token.drift + WINDOW + LEARNT_SHIFT
-    ends = [
-        receipt.first + receipt.count - 1
-        for receipt in receipts.list_receipts(connection, device_id, token.account_id)
-        if (receipt.kind, receipt.token_id) == (UnitKind.EVENTS, token.id)
-    ]
-    return max(ends, default=token.last_step + 1 + LOOK_AHEAD)
-
-
-def _was_used_here(connection: Connection, device_id: str, token: Token) -> bool:
-    """Return True if the token signed in online on this device, now or before its data were dropped."""
-    if devices.has_token(connection, device_id, token.id):
-        return True
-    wanted = AuditFilter(
-        account_id=token.account_id, token_id=token.id, device_id=device_id, actions=(Action.SIGN_IN_GRANTED,)
-    )
-    return bool(audit_events.list_rows(connection, wanted, limit=1))
-
-
-def _used_elsewhere(connection: Connection, device_id: str, event: OfflineEvent, token: Token) -> bool:
-    """Return True if a success at this step is in the audit log that was not on this device.
-
-    The same device at the same step is one attempt: the server's answer was lost, so the device decided alone.
-    """
-    wanted = AuditFilter(
-        account_id=token.account_id,
-        token_id=token.id,
-        actions=(Action.SIGN_IN_GRANTED, Action.SIGN_IN_OFFLINE),
-        detail_contains=f'"step":{event.step}',
-    )
-    rows = audit_events.list_rows(connection, wanted, limit=_NEWEST)
-    return any(row.device_id != device_id and json.loads(row.detail).get("step") == event.step for row in rows)

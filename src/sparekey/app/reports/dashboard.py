@@ -7,12 +7,14 @@ Rules:
 - Objects outside the reader's domains have no name.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection
 
 from sparekey.app.audit_log.named_rows import NamedEvent, with_names
+from sparekey.app.devices.used_codes import UsedCodesView, of_user
 from sparekey.app.instance import Instance
 from sparekey.app.lookup import get_account
 from sparekey.app.people.roles import GrantView, roles_and_passkeys
@@ -103,7 +105,7 @@ class Dashboard:
     `closed`: the reason why no passcode of this account works now, except at the administrators' interfaces.
     `locked_until`: None: only a person ends the lock. `console`: the count at the administrators' interfaces; None: the
     user has no role. `ways`: the factors that a server interface accepts. `roles`: those that the reader may see.
-    `passkeys`: their number.
+    `passkeys`: their number. `used`: the codes that devices used up.
     """
 
     user: UserView
@@ -120,6 +122,7 @@ class Dashboard:
     activity: tuple[NamedEvent, ...]
     roles: tuple[GrantView, ...]
     passkeys: int
+    used: Sequence[UsedCodesView]
 
 
 def show_dashboard(instance: Instance, actor: Actor, login: str, *, now: int) -> Dashboard:
@@ -147,6 +150,7 @@ def show_dashboard(instance: Instance, actor: Actor, login: str, *, now: int) ->
             activity=tuple(_rows(connection, actor, account, SHOWN, None)),
             roles=found.roles,
             passkeys=found.passkeys,
+            used=of_user(connection, actor, account.id, now) if sees_devices else (),
         )
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from sparekey.app.audit_log import alarms
 from sparekey.app.audit_log import forwarding as event_forwarding
 from sparekey.app.audit_log import reading as audit_reading
-from sparekey.app.devices import devices, invitations
+from sparekey.app.devices import devices, invitations, used_codes
 from sparekey.app.devices import stolen as devices_stolen
 from sparekey.app.emergency import approvals, rate_limit
 from sparekey.app.emergency import offline as emergency
@@ -56,6 +56,13 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         _P.USER_UNLOCK,
         "Unlock a user and reset the failure count.",
         answers="cleared",
+    ),
+    Operation(
+        "GET",
+        "/v1/users/{login}/used-codes",
+        used_codes.codes_used_up_of_user,
+        _P.USER_VIEW,
+        "List the codes of a user that devices used up by reports of offline sign-ins in the last 30 days.",
     ),
     Operation("PUT", "/v1/users/{login}/domain", users.move_user, _P.USER_MOVE, "Move a user to another domain."),
     Operation(
@@ -229,6 +236,13 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     Operation("GET", "/v1/devices/{name}", devices.show_device, _P.DEVICE_VIEW, "Show a device, by name or id."),
     Operation(
         "GET", "/v1/devices/{name}/units", devices.held_units, _P.DEVICE_VIEW, "List the offline data of a device."
+    ),
+    Operation(
+        "GET",
+        "/v1/devices/{name}/used-codes",
+        used_codes.codes_used_up_by_device,
+        _P.DEVICE_VIEW,
+        "List the codes that a device used up by reports of offline sign-ins in the last 30 days.",
     ),
     Operation(
         "POST",

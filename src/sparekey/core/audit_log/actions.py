@@ -108,6 +108,9 @@ class Action(StrEnum):
     ALARM_STEP_USED_TWICE = "alarm.step-used-twice"  # online and offline, by different attempts
     ALARM_EMERGENCY_UNSHOWN = "alarm.emergency-unshown"  # a code was used that no operator had shown
     ALARM_UNEXPECTED_SUCCESS = "alarm.unexpected-success"  # offline, with a token that the device never had
+    ALARM_SUCCESS_AHEAD = "alarm.success-ahead"  # offline, with a code that the token does not show yet
+    ALARM_SUCCESS_IN_CONTACT = "alarm.success-in-contact"  # offline, at a time when the device was in contact
+    ALARM_CODES_USED_UP = "alarm.codes-used-up"  # by one device, more than the server believes
     ALARM_EVENTS_MISSING = "alarm.events-missing"  # a gap or a break in a device's chain of events
     ALARM_TLS_FAILURE = "alarm.tls-failure"  # reported by a device
     ALARM_CLOCK = "alarm.clock"

@@ -171,6 +171,12 @@ _ALARM: Final[Mapping[Action, str]] = {
     Action.ALARM_EMERGENCY_UNSHOWN: "An emergency code was used, but it had not been shown to any operator.",
     Action.ALARM_UNEXPECTED_SUCCESS: "A device reported an offline sign-in with a token for which it never had "
     "offline data.",
+    Action.ALARM_SUCCESS_AHEAD: "A device reported an offline sign-in with a code that the token did not show yet. "
+    "Only codes up to now count as used. If it happens again, revoke the device.",
+    Action.ALARM_SUCCESS_IN_CONTACT: "A device reported offline sign-ins for times at which it was in contact with "
+    "the server. Its network fails again and again, or the device lies.",
+    Action.ALARM_CODES_USED_UP: "A device reported more offline sign-ins of one user than the server believes. Further "
+    "reports use up no codes for now. If the user did not sign in so often, revoke the device.",
     Action.ALARM_EVENTS_MISSING: "Events of a device are missing or out of order.",
     Action.ALARM_TLS_FAILURE: "A device connected to a server that is not this one.",
     Action.ALARM_CLOCK: "A device's clock is wrong or was set back.",

@@ -21,7 +21,8 @@ from sparekey.core.reasons import ChallengeKind, Method, Reason
 from sparekey.core.sign_in.outcome import Asked, Denied, Granted, Outcome
 from sparekey.core.sign_in.pins import DECOY, PinVerifier, rule_of
 from sparekey.core.sign_in.typed_text import TypedText
-from sparekey.core.tokens import OtpToken
+from sparekey.core.tokens import Hotp, OtpToken
+from sparekey.core.tokens.hotp import RESYNC
 from sparekey.durations import DAY_SECONDS
 from sparekey.passcode import Candidate, Reading, emergency_tokencode, online_emergency, tokencode
 from sparekey.secret import Secret
@@ -49,6 +50,7 @@ class TokenState:
     pin_set_at: int | None = None
     emergency: OnlineEmergency | None = None
     too_little: bool = False  # one factor, at an interface that needs two
+    reported: range = range(0)  # the steps that devices used up by their reports
 
     @property
     def digits(self) -> int:
@@ -266,9 +268,19 @@ def _decide_tokencode(
         reason = refused if refused is not None else Reason.WRONG_PASSCODE
         return _Decision(Denied(reason, account.account_id, token.token_id, counted=True), right)
     if step <= token.last_step:
-        used = Reason.ALREADY_USED
-        return _Decision(Denied(used, account.account_id, token.token_id, counted=True, replay_step=step), right)
+        return _Decision(already_used(account, token, step), right)
     return _Decision(after_right_tokencode(account, token, step, now), right)
+
+
+def already_used(account: AccountState, token: TokenState, step: int) -> Denied:
+    """Return the denial of a right tokencode of a used step.
+
+    It does not count if a device reported the step: a device that lies must lock no user (S49). Safe because only the
+    right PIN and tokencode get here, and no guess at either is free.
+    """
+    if step in token.reported:
+        return Denied(Reason.USED_ON_DEVICE, account.account_id, token.token_id)
+    return Denied(Reason.ALREADY_USED, account.account_id, token.token_id, counted=True, replay_step=step)
 
 
 def _matching_step(code: str, token: TokenState, now: int, window: int) -> int | None:
@@ -278,11 +290,22 @@ def _matching_step(code: str, token: TokenState, now: int, window: int) -> int |
     near step shows the code: among so many steps, some show the same code by chance.
     """
     match = None
-    for step in token.otp.candidates(now, token.drift, token.last_step, window):
+    for step in (*_reported_counters(token), *token.otp.candidates(now, token.drift, token.last_step, window)):
         same = hmac.compare_digest(token.otp.code(step).encode(), code.encode())
         if same and (match is None or not token.otp.needs_next(step, token.last_step)):
             match = step
     return match
+
+
+def _reported_counters(token: TokenState) -> Sequence[int]:
+    """Return the counters that devices used up. A user whose token shows one of them made no mistake.
+
+    The used codes of a time-based token are in its window anyway.
+    """
+    if not isinstance(token.otp, Hotp):
+        return range(0)
+    # Safe even if the range was forged in the database: only used counters, and only so many.
+    return range(max(token.reported.start, token.last_step - RESYNC), min(token.reported.stop, token.last_step))
 
 
 def _tokencode_refused(typed: Candidate, token: TokenState, now: int) -> Reason | None:
@@ -392,7 +415,7 @@ def _how_telling(decision: _Decision) -> int:
     that is right for one token tells which token the user meant. A wrong guess was probably meant for a usable token.
     """
     match decision:
-        case _Decision(Denied(Reason.ALREADY_USED)):
+        case _Decision(Denied(Reason.ALREADY_USED | Reason.USED_ON_DEVICE)):
             return 3
         case _Decision(right=True):
             return 2

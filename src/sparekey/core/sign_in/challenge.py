@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from sparekey.core.reasons import ChallengeKind, Method, Reason
-from sparekey.core.sign_in.authenticate import AccountState, TokenState, after_right_tokencode
+from sparekey.core.sign_in.authenticate import AccountState, TokenState, after_right_tokencode, already_used
 from sparekey.core.sign_in.outcome import Asked, Denied, Granted, Outcome
 from sparekey.core.sign_in.pins import PinError, PinVerifier, new_verifier, rule_of, verify_new_pin
 from sparekey.passcode import is_pin
@@ -77,8 +77,7 @@ def _decide_next(asked: Asked, answer: Secret[str], account: AccountState, token
     if not right or not in_window:
         return Denied(Reason.WRONG_PASSCODE, account.account_id, token.token_id, counted=True)
     if following <= token.last_step:
-        used = Reason.ALREADY_USED
-        return Denied(used, account.account_id, token.token_id, counted=True, replay_step=following)
+        return already_used(account, token, following)
     return after_right_tokencode(account, token, following, now, next_given=True)
 
 

@@ -1,5 +1,7 @@
 """Preparation: try a passcode, and see what would happen if the token were lost now."""
 
+from typing import Final
+
 from sparekey.app.self_service import own as self_service
 from sparekey.app.self_service.own import Tried
 from sparekey.core.reasons import Reason
@@ -10,6 +12,7 @@ from sparekey.server.web.pages import Pages
 from sparekey.server.web.visits import Visit
 
 pages = Pages("/self-service")
+_USED: Final = (Reason.ALREADY_USED, Reason.USED_ON_DEVICE)
 
 
 @pages.get("/passcode", None)
@@ -31,5 +34,5 @@ def emergency(visit: Visit) -> Reply:
 
 
 def _page(visit: Visit, tried: Tried | None) -> Reply:
-    used = tried is not None and isinstance(tried.outcome, Denied) and tried.outcome.reason is Reason.ALREADY_USED
+    used = tried is not None and isinstance(tried.outcome, Denied) and tried.outcome.reason in _USED
     return visit.show("self-service/passcode.html", tried=tried, used=used, say=words)

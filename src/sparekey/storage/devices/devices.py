@@ -412,6 +412,14 @@ def find_event_hash(connection: Connection, device_id: str, number: int) -> byte
     return connection.execute(query).scalar_one_or_none()
 
 
+def find_uploaded_at(connection: Connection, device_id: str, number: int) -> int | None:
+    """Return the time at which an offline event was uploaded."""
+    query = select(offline_event.c.uploaded_at).where(
+        offline_event.c.device_id == device_id, offline_event.c.number == number
+    )
+    return connection.execute(query).scalar_one_or_none()
+
+
 def insert_event(connection: Connection, device_id: str, number: int, event_hash: bytes, now: int) -> None:
     """Add an uploaded event. It becomes the end of the device's chain, unless a later event is there already."""
     connection.execute(

@@ -56,7 +56,7 @@ _SNAPSHOT: Final = text(f"""
            {_sealed("k", _LOCKOUT_KIND)},
            {_sealed("p", _POLICY_KIND)},
            {", ".join(f"a.{name}" for name in COUNT_NAMES)},
-           {_sealed("t", _STEP_KIND, "step_seal")},
+           {_sealed("t", _STEP_KIND, "step_seal")}, t.reported_from, t.reported_to,
            {_sealed("e", _EMERGENCY_KIND)}
     FROM account a
     JOIN security_domain d ON d.id = a.domain_id
@@ -81,7 +81,8 @@ _LOCKOUT: Final = slice(_DOMAIN.stop + 1, _DOMAIN.stop + 1 + len(_LOCKOUT_KIND.c
 _TOKEN_POLICY: Final = slice(_LOCKOUT.stop + 1, _LOCKOUT.stop + 1 + len(_POLICY_KIND.columns))
 _COUNTS: Final = slice(_TOKEN_POLICY.stop + 1, _TOKEN_POLICY.stop + 1 + len(COUNT_NAMES))
 _STEPS: Final = _after(_COUNTS, len(_STEP_KIND.columns))
-_EMERGENCY: Final = slice(_STEPS.stop + 1, _STEPS.stop + 1 + len(_EMERGENCY_KIND.columns))
+_REPORTED: Final = slice(_STEPS.stop + 1, _STEPS.stop + 3)
+_EMERGENCY: Final = _after(_REPORTED, len(_EMERGENCY_KIND.columns))
 _ID: Final = _TOKEN.start
 _ACCOUNT_COLUMNS: Final = ("id", "login", "domain_id", "enabled", "expires_at")
 _of_account: Final = itemgetter(*map(_ACCOUNT_KIND.columns.index, _ACCOUNT_COLUMNS))
@@ -135,7 +136,8 @@ _END_EMERGENCY: Final = (
 )
 
 _COUNT_REPLAY_ONCE: Final = text("""
-    UPDATE token SET replay_step = :step WHERE id = :token_id AND replay_step < :step
+    UPDATE token SET replay_step = :step
+    WHERE id = :token_id AND replay_step < :step AND NOT (reported_from < :step AND :step <= reported_to)
 """)
 
 # After a challenge, whose code was used up when it was asked. An emergency code is valid even for a lost token.
@@ -318,6 +320,7 @@ def _token(seals: SealsInUse, account_id: str, row: AnyRow) -> SignInToken:
         offline_code_online,
     ) = _of_token(row[_TOKEN])
     _, last_step, drift = row[_STEPS]
+    reported_from, reported_to = row[_REPORTED]
     return SignInToken(
         id=token_id,
         account_id=account_id,
@@ -329,6 +332,8 @@ def _token(seals: SealsInUse, account_id: str, row: AnyRow) -> SignInToken:
         seed_sealed=seed_sealed,
         drift=drift,
         last_step=last_step,
+        reported_from=reported_from,
+        reported_to=reported_to,
         enabled=bool(enabled),
         lost=bool(lost),
         expires_at=expires_at,

@@ -26,6 +26,8 @@ class TokenColumns:
     seed_sealed: bytes
     drift: int  # whole intervals
     last_step: int
+    reported_from: int  # devices used up the steps after it,
+    reported_to: int  # up to this one
     enabled: bool
     lost: bool
     expires_at: int | None
@@ -198,6 +200,8 @@ def token_of(row: AnyRow) -> Token:
         seed_sealed=row.seed_sealed,
         drift=row.drift,
         last_step=row.last_step,
+        reported_from=row.reported_from,
+        reported_to=row.reported_to,
         enabled=row.enabled,
         lost=row.lost,
         expires_at=row.expires_at,
@@ -294,10 +298,19 @@ def resynchronise(connection: Connection, token_id: str, step: int, drift: int) 
     return update_rows(connection, token, unused, {"last_step": step, "drift": drift}) == 1
 
 
-def raise_last_step(connection: Connection, token_id: str, step: int) -> bool:
-    """Use up all steps up to this one. Return False if they were used up before. Never lowers the last step (S02)."""
+def use_up_by_report(connection: Connection, token_id: str, step: int) -> bool:
+    """Use up all steps up to this one, because a device reported it. Return False if they were used up before.
+
+    Never lowers the last step (S02). The steps are marked, so that their codes count as no failures (S49). The caller
+    has locked the account, so that no success moves the token meanwhile.
+    """
+    found = find_token_by_id(connection, token_id)
+    if found is None:
+        return False
+    goes_on = found.reported_to == found.last_step
+    marked = {"reported_from": found.reported_from if goes_on else found.last_step, "reported_to": step}
     unused = (token.c.id == token_id, token.c.last_step < step)
-    return update_rows(connection, token, unused, {"last_step": step}) == 1
+    return update_rows(connection, token, unused, {"last_step": step, **marked}) == 1
 
 
 _SCOPE_ID: Final = func.coalesce(account.c.domain_id, token.c.domain_id)

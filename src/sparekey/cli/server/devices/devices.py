@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
-from sparekey.app.devices import devices, invitations
+from sparekey.app.devices import devices, invitations, used_codes
 from sparekey.app.devices import stolen as devices_stolen
 from sparekey.app.instance import TOP_DOMAIN
 from sparekey.cli.server import output
 from sparekey.cli.server.command import Call, call_of, command, new_group, now, open_server
+from sparekey.cli.server.devices.used_codes import USED_COLUMNS, used_members
 from sparekey.core.errors import BadInput
 from sparekey.core.plurals import counted
 from sparekey.durations import DAY_SECONDS
@@ -115,6 +116,15 @@ def show(ctx: typer.Context, name: Name) -> None:
     output.put_members(_members(view))
     print()
     output.put_table(rows, ["user", "kind", "token", "day", "version", "expires", "confirmed"])
+
+
+@command(app, "used-codes", "device used-codes laptop-17")
+def list_used_codes(ctx: typer.Context, name: Name) -> None:
+    """List the codes that a device used up by reports of offline sign-ins in the last 30 days."""
+    call = call_of(ctx)
+    with open_server(call) as server:
+        rows = [used_members(each) for each in server.run(used_codes.codes_used_up_by_device, name, now=now())]
+    call.put_list("used-codes", rows, [*USED_COLUMNS])
 
 
 @command(app, "revoke", "device revoke laptop-17")

@@ -5,12 +5,14 @@ from typing import Annotated
 
 import typer
 
+from sparekey.app.devices import used_codes
 from sparekey.app.instance import TOP_DOMAIN
 from sparekey.app.people import users
 from sparekey.app.reports import why
 from sparekey.app.tokens import tokens
 from sparekey.cli.server import output
 from sparekey.cli.server.command import call_of, command, new_group, now, open_server
+from sparekey.cli.server.devices.used_codes import USED_COLUMNS, used_members
 from sparekey.cli.server.tokens.tokens import read_date
 from sparekey.core.plurals import counted
 
@@ -93,6 +95,15 @@ def show(ctx: typer.Context, login: Login) -> None:
         view = server.run(users.show_user, login)
         serials = [token.serial for token in server.run(tokens.list_tokens, 1_000, login=login)]
     call.put("user", _members(view) | {"tokens": serials})
+
+
+@command(app, "used-codes", "user used-codes alice")
+def list_used_codes(ctx: typer.Context, login: Login) -> None:
+    """List the codes of a user that devices used up by reports of offline sign-ins in the last 30 days."""
+    call = call_of(ctx)
+    with open_server(call) as server:
+        rows = [used_members(each) for each in server.run(used_codes.codes_used_up_of_user, login, now=now())]
+    call.put_list("used-codes", rows, [*USED_COLUMNS])
 
 
 @command(app, "edit", "user edit alice --mail alice@example.org --expires 2027-12-31")
