@@ -12,11 +12,13 @@ from dataclasses import dataclass, field, replace
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from sqlalchemy import Connection
 
 from sparekey.app.devices import devices as app_devices
 from sparekey.app.devices.devices import EnrolmentRequest
 from sparekey.app.devices.invitations import invite
 from sparekey.app.emergency import offline as emergency
+from sparekey.app.emergency.second_person import Wanted, request_approval
 from sparekey.app.emergency.showing import Showing
 from sparekey.app.instance import DEFAULT_POLICY, TOP_DOMAIN, Instance, log
 from sparekey.app.lookup import get_account, get_assigned_token, get_token
@@ -34,6 +36,7 @@ from sparekey.app.sign_in.verification import SignInInterface, sign_in
 from sparekey.app.tokens.tokens import NewToken, add_token
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.audit_log.chain import AuditRow
+from sparekey.core.emergency.acts import OperatorAct
 from sparekey.core.emergency.offline import CodeKind
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.policy.kinds import PolicyKind
@@ -99,6 +102,19 @@ def elsewhere(instance: Instance, database: Database, name: str = "one") -> Inst
     """Return the same server over another connection to its database, or over a copy of it."""
     protect(database, instance.vault, lambda: NOW)
     return replace(instance, name=name, database=database)
+
+
+def ask_for_passcode(
+    connection: Connection,
+    actor: Actor,
+    account_id: str,
+    device_id: str,
+    showing: Showing = CALLED_BACK,
+    now: int = NOW,
+) -> None:
+    """Request the approval to show a passcode."""
+    wanted = Wanted(OperatorAct.PASSCODE_SHOWN, account_id, "", showing, device_id)
+    request_approval(connection, actor, wanted, now)
 
 
 def edit_policy(

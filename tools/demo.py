@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from sparekey.app.emergency.approvals import APPROVAL_SECONDS
+from sparekey.app.emergency.second_person import APPROVAL_SECONDS
 from sparekey.app.instance import Instance
 from sparekey.clock import monotonic, now
 from sparekey.core.errors import SparekeyError

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sparekey.app.audit import SYSTEM
-from sparekey.app.emergency import approvals
 from sparekey.app.emergency import online as online_emergency
 from sparekey.app.emergency.offline import show
 from sparekey.app.emergency.showing import Showing
@@ -26,7 +25,7 @@ from sparekey.core.permissions import Actor
 from sparekey.core.policy.kinds import PolicyKind
 from sparekey.server.web.pages import Page
 from tests.browser.rig import Site
-from tests.builders import CALLED_BACK, PIN, ROOT, User, a_token, a_user
+from tests.builders import CALLED_BACK, PIN, ROOT, User, a_token, a_user, ask_for_passcode
 from tests.server.page_world import names_of, placed
 
 
@@ -84,7 +83,7 @@ def furnish(site: Site, names: Names = Names()) -> Furnished:
         said_itself = SelfReport(hardware_bound=True, protection=Protection.TPM, exempt=(names.said[:LONGEST_EXEMPT],))
         save_contact(connection, device.row, said_itself, now=now)
         raise_alarm(connection, now, SYSTEM, Action.ALARM_CLOCK, account=alice.account_id)
-        approvals.settle_approval(connection, ROOT, alice.account_id, device.device_id, said, now)
+        ask_for_passcode(connection, ROOT, alice.account_id, device.device_id, said, now)
     called = names_of(
         login=names.login, serial=alice.serial, device_id=device.device_id, client=names.client, domain=names.domain
     )

@@ -9,7 +9,6 @@ from typing import Final
 
 from sparekey.app.audit import SYSTEM
 from sparekey.app.emergency import online as online_emergency
-from sparekey.app.emergency.approvals import settle_approval
 from sparekey.app.emergency.offline import show
 from sparekey.app.emergency.showing import Showing
 from sparekey.app.instance import Instance
@@ -28,7 +27,20 @@ from sparekey.core.permissions import Permission
 from sparekey.core.policy.kinds import PolicyKind
 from sparekey.core.sign_in.passkeys import NewPasskey
 from tests.authenticators import PLACE
-from tests.builders import CALLED_BACK, HELP_DESK, NOW, ROOT, User, a_device, a_token, a_user, denied, granted, submit
+from tests.builders import (
+    CALLED_BACK,
+    HELP_DESK,
+    NOW,
+    ROOT,
+    User,
+    a_device,
+    a_token,
+    a_user,
+    ask_for_passcode,
+    denied,
+    granted,
+    submit,
+)
 from tests.server.operation_world import INSIDE, session_of
 
 MANY: Final = 120  # more than the rows of any page
@@ -98,7 +110,7 @@ def _devices(instance: Instance, alice: User, people: list[User]) -> None:
         a_device(instance, f"desk{number}-{token_hex(4)}", domain=INSIDE)
     with instance.database.write() as connection:
         for user in people:
-            settle_approval(connection, HELP_DESK, user.account_id, shared.device_id, _showing(), NOW)
+            ask_for_passcode(connection, HELP_DESK, user.account_id, shared.device_id, _showing())
 
 
 def _showing() -> Showing:

@@ -15,8 +15,7 @@ from sparekey.app.audit import SYSTEM
 from sparekey.app.audit_log import alarms
 from sparekey.app.devices.invitations import invite, list_invitations
 from sparekey.app.emergency import online as online_emergency
-from sparekey.app.emergency.approvals import list_approvals, settle_approval
-from sparekey.app.emergency.showing import Showing
+from sparekey.app.emergency.approvals import list_approvals
 from sparekey.app.instance import Instance
 from sparekey.app.notices import raise_alarm
 from sparekey.app.people import roles
@@ -47,6 +46,7 @@ from tests.builders import (
     a_token,
     a_user,
     an_instance,
+    ask_for_passcode,
     denied,
     elsewhere,
     granted,
@@ -170,8 +170,7 @@ def _alarm(world: World) -> Members:
 def _an_approval(world: World) -> Members:
     """Create a request of another operator that waits for approval."""
     with world.instance.database.write() as connection:
-        asked = Showing("called back")
-        settle_approval(connection, ROOT, world.alice.account_id, world.device_id, asked, NOW)
+        ask_for_passcode(connection, ROOT, world.alice.account_id, world.device_id)
     (waiting,) = list_approvals(world.instance, ROOT, now=NOW)
     return {"approval_id": waiting.id}
 

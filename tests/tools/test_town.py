@@ -7,8 +7,9 @@ from sqlalchemy import func, select
 
 from sparekey.app.audit_log.reading import list_events
 from sparekey.app.authorisation import actor_of
-from sparekey.app.emergency.approvals import ApprovalNeeded, ApprovalState, approve, list_approvals
+from sparekey.app.emergency.approvals import ApprovalState, approve, list_approvals
 from sparekey.app.emergency.offline import show
+from sparekey.app.emergency.second_person import ApprovalNeeded
 from sparekey.app.emergency.showing import Showing
 from sparekey.app.reports.readiness import count_on
 from sparekey.core.audit_log.actions import Action

@@ -21,7 +21,7 @@ from sparekey.app.audit import SYSTEM
 from sparekey.app.authorisation import actor_of
 from sparekey.app.emergency import offline as emergency
 from sparekey.app.emergency import online as online_emergency
-from sparekey.app.emergency.approvals import ApprovalNeeded
+from sparekey.app.emergency.second_person import ApprovalNeeded
 from sparekey.app.emergency.showing import Showing
 from sparekey.app.instance import MICROSECONDS, TOP_DOMAIN, Instance
 from sparekey.app.notices import raise_alarm

@@ -20,7 +20,7 @@ from sparekey.storage.failure_counts import COUNT_NAMES
 from sparekey.storage.tables import metadata
 
 SEAL: Final = "seal"  # the column of the seal of a row
-SEALED_SINCE: Final = "0015"
+SEALED_SINCE: Final = "0020"
 """The newest revision that changed what is sealed."""
 
 _ENCRYPTED: Final = "encrypted: bound to its row and owner"
@@ -240,20 +240,28 @@ SIDES: Final[Mapping[str, Sides]] = {
         "expires_at",
     ),
     "admin_link": _sealed("id", "account_id", "created_by", "expires_at", "used_at", created_at=_TOLD),
-    "approval": _sealed(
-        "id",
-        "account_id",
-        "device_id",
-        "asked_by",
-        "caller",
-        "note",
-        "ticket",
-        "asked_at",
-        "expires_at",
-        "decided_by",
-        "decided_at",
-        "approved",
-        "executed_at",
+    "approval": Sides(
+        {
+            SEAL: (
+                "id",
+                "account_id",
+                "device_id",
+                "asked_by",
+                "caller",
+                "note",
+                "ticket",
+                "asked_at",
+                "expires_at",
+                "decided_by",
+                "decided_at",
+                "approved",
+                "executed_at",
+                "act",
+                "subject_id",
+                "subject",
+            )
+        },
+        since=dict.fromkeys(("act", "subject_id", "subject"), "0020"),
     ),
     "operator_lift": _sealed(
         "operator", "until", "lifted_by", "lifted_at", warned_at="only whether an operator is warned once more"

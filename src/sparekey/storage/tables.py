@@ -592,13 +592,16 @@ admin_link = Table(
     _seal(),
 )
 
-# A request for approval to show a passcode.
+# A request for the approval of an act by which one person alone could sign in as the user.
 approval = Table(
     "approval",
     metadata,
     _id(),
-    Column("account_id", ForeignKey("account.id"), nullable=False, index=True),
-    Column("device_id", ForeignKey("device.id"), nullable=False),
+    Column("account_id", ForeignKey("account.id"), nullable=True, index=True),  # none: it is about no single user
+    Column("device_id", ForeignKey("device.id"), nullable=True),  # of the code that is shown
+    Column("act", String(32), nullable=False, server_default="passcode-shown"),  # core.emergency.acts.OperatorAct
+    Column("subject_id", String(64), nullable=False, server_default=""),  # of the token, domain or policy
+    Column("subject", String(200), nullable=False, server_default=""),  # its name when it was asked for
     Column("asked_by", String(160), nullable=False),
     Column("caller", String(200), nullable=False),
     Column("note", String(500), nullable=False),

@@ -11,8 +11,6 @@ from sqlalchemy import text
 from sparekey.app.authorisation import scope_of
 from sparekey.app.emergency import offline as emergency
 from sparekey.app.emergency.approvals import (
-    APPROVAL_SECONDS,
-    ApprovalNeeded,
     ApprovalState,
     ApprovalView,
     approve,
@@ -20,6 +18,7 @@ from sparekey.app.emergency.approvals import (
     list_approvals,
     refuse,
 )
+from sparekey.app.emergency.second_person import APPROVAL_SECONDS, ApprovalNeeded
 from sparekey.app.emergency.showing import Showing
 from sparekey.app.instance import TOP_DOMAIN, Instance
 from sparekey.app.lookup import get_domain
@@ -127,7 +126,7 @@ def test_s43_nothing_is_shown_before_an_approval(home: Home) -> None:
 def test_s43_an_approved_code_is_shown_once(home: Home) -> None:
     request = home.approved()
     home.show()
-    assert [view.state for view in home.listed(home.bob)] == [ApprovalState.SHOWN]
+    assert [view.state for view in home.listed(home.bob)] == [ApprovalState.USED]
     assert home.asks(now=NOW + 1) != request
 
 
@@ -274,7 +273,7 @@ def test_root_alone_is_told_to_create_an_administrator(server: Instance) -> None
     an_administrator(server, ("domain administrator", "Elsewhere"))
     assert "make an administrator first" in told(NOW + 2)
     an_administrator(server, ("domain administrator", TOP_DOMAIN))
-    assert told(NOW + 3).startswith("ask another person to run `sparekey approval approve")
+    assert told(NOW + 3).startswith("ask another person to approve request")
 
 
 def test_s43_a_request_is_good_for_fifteen_minutes(home: Home) -> None:
@@ -331,6 +330,10 @@ def test_a_tokencode_and_a_passcode_without_that_policy_are_shown_by_one_person(
     user = a_user(home.server, pin=PIN)
     a_filled_device(home.server, user)
     emergency.show(home.server, home.alice, CodeKind.TOKENCODE, user.serial, None, BADGE, now=NOW)
+    with pytest.raises(ApprovalNeeded):
+        edit_policy(home.server, {"passcode_approval": "off"})
+    (waiting,) = home.waiting(ROOT)
+    approve(home.server, home.bob, waiting.id, now=NOW)
     edit_policy(home.server, {"passcode_approval": "off"})
     home.show()
 

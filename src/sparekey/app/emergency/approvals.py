@@ -1,12 +1,13 @@
-"""Approvals: an approver must consent before an operator sees an offline emergency passcode, if policy says so (S43).
+"""Approvals: an approver must consent to an act by which one operator alone could sign in as a user (S43, S48).
 
 Rules:
-- An operator requests an approval by asking for the passcode. Within fifteen minutes an approver in the user's domain
-  approves or refuses. Then the operator asks for the passcode again, and sees it once.
+- An operator requests an approval by trying the act, such as showing an offline emergency passcode
+  (`emergency.second_person`). Within fifteen minutes an approver in the user's domain approves or refuses. Then the
+  operator does the same again, and it works once.
 - Operators cannot approve their own request, and an API client cannot make one (`core.emergency.two_people`). An
-  approver needs at least the rights of the user concerned. Lists mark the requests that the reader may decide on.
-- An approval is valid for this operator, user and device, and for the identification of the caller that the approver
-  read.
+  account to which the operator gave both factors within a day cannot approve. An approver needs at least the
+  rights of the user concerned. Lists mark the requests that the reader may decide on.
+- A request about no single user, such as the change of a policy, needs an approver at the top domain.
 - Each step is logged in its own transaction, and one conditional UPDATE decides each race.
 """
 
@@ -19,28 +20,19 @@ from sqlalchemy import Connection
 
 from sparekey.app.audit_log.named_rows import names_of_actors
 from sparekey.app.authorisation import grants_of_several, verify_may
-from sparekey.app.emergency.second_approver import nobody_else
-from sparekey.app.emergency.showing import Showing
-from sparekey.app.instance import Instance, log, new_id
+from sparekey.app.emergency.second_person import held_by_name
+from sparekey.app.instance import Instance, log
 from sparekey.app.lookup import get_account
 from sparekey.core.audit_log.actions import Action
-from sparekey.core.emergency.two_people import is_person, is_same_person, is_second_person
-from sparekey.core.errors import Conflict, NotAllowed, NotFound, SparekeyError
+from sparekey.core.emergency.acts import ACTS, Factor, OperatorAct
+from sparekey.core.emergency.two_people import is_same_person, is_second_person
+from sparekey.core.errors import Conflict, NotAllowed, NotFound
 from sparekey.core.permissions import Actor, Grant, Permission
-from sparekey.core.plurals import counted
 from sparekey.durations import DAY_SECONDS
 from sparekey.storage.emergency import approvals
 from sparekey.storage.emergency.approvals import Approval
-from sparekey.storage.people import accounts
 
-APPROVAL_SECONDS: Final = 15 * 60
 _KEPT_IN_LISTS: Final = DAY_SECONDS  # seconds
-
-
-class ApprovalNeeded(SparekeyError):
-    """The passcode can be shown only after an approval. The message names the request."""
-
-    error = "approval-needed"
 
 
 class ApprovalState(StrEnum):
@@ -48,20 +40,24 @@ class ApprovalState(StrEnum):
     APPROVED = "approved"
     REFUSED = "refused"
     EXPIRED = "expired"
-    SHOWN = "shown"
+    USED = "used"
 
 
 @dataclass(frozen=True)
 class ApprovalView:
     """One request; times in unix seconds. `yours`: the reader made it. `decidable`: the reader may decide on it now.
 
-    `asked_by`, `decided_by`: the actors as the audit log names them. `asker`, `decider`: their names.
+    `act`: the act in words. `subject`: its token, domain or policy. `user`: "" if it is about no single user. `device`:
+    "" if it is about no code on a device. `asked_by`, `decided_by`: the actors as the audit log names them. `asker`,
+    `decider`: their names.
     """
 
     id: str
     state: ApprovalState
+    act: str
     user: str
     device: str
+    subject: str
     asked_by: str
     caller: str
     note: str
@@ -74,15 +70,6 @@ class ApprovalView:
     yours: bool = False
     decidable: bool = False
     device_id: str = ""
-
-
-@dataclass(frozen=True)
-class Approved:
-    """An approval that is used up now, with the identification that the approver read."""
-
-    approval_id: str
-    decided_by: str
-    showing: Showing
 
 
 def list_approvals(
@@ -98,83 +85,28 @@ def list_approvals(
         return _views(connection, actor, requests, now)
 
 
+def in_words(view: ApprovalView) -> str:
+    """Return the act with its user and its object: `set the PIN of a token (SK12345678) of alice`."""
+    what = view.device or view.subject
+    return view.act + (f" ({what})" if what else "") + (f" of {view.user}" if view.user else "")
+
+
 def own_requests(connection: Connection, actor: Actor, account_id: str, now: int) -> list[ApprovalView]:
-    """Return the actor's own unexpired requests about this user: the last one for each device."""
+    """Return the actor's own unexpired requests to show this user's passcode: the last one for each device."""
     requests = approvals.requests_of(connection, account_id, actor.name, now)
-    last = {request.device_id: request for request in reversed(requests)}
+    shown = [request for request in requests if request.act == OperatorAct.PASSCODE_SHOWN]
+    last = {request.device_id: request for request in reversed(shown)}
     return _views(connection, actor, list(last.values()), now, only_own=True)
 
 
 def approve(instance: Instance, actor: Actor, approval_id: str, *, now: int) -> ApprovalView:
-    """Approve a request: its operator may see the passcode once. Raises NotFound, NotAllowed or Conflict."""
+    """Approve a request: its operator may do the act once. Raises NotFound, NotAllowed or Conflict."""
     return _decide(instance, actor, approval_id, approved=True, now=now)
 
 
 def refuse(instance: Instance, actor: Actor, approval_id: str, *, now: int) -> ApprovalView:
-    """Refuse a request: the passcode is not shown. Raises NotFound, NotAllowed or Conflict."""
+    """Refuse a request: the act is not done. Raises NotFound, NotAllowed or Conflict."""
     return _decide(instance, actor, approval_id, approved=False, now=now)
-
-
-def settle_approval(
-    connection: Connection, actor: Actor, account_id: str, device_id: str, showing: Showing, now: int
-) -> Approved | ApprovalNeeded:
-    """Use up an approval, or request one with the operator's identification of the caller.
-
-    The calling function must commit in either case, and must show nothing if it gets an ApprovalNeeded. Raises
-    NotAllowed if the actor is an API client.
-    """
-    if not is_person(actor):
-        raise NotAllowed(
-            "this passcode needs an approval, which only a person can request", "sign in as a user and try again"
-        )
-    latest = approvals.find_latest(connection, account_id, device_id, actor.name, now)
-    alone = _nobody_else(connection, actor, account_id, now)
-    if latest is not None and latest.decided_at is None:
-        return _needed(latest.id, latest.expires_at - now, "", alone)
-    decided_by = latest.decided_by if latest is not None else None
-    if latest is not None and decided_by is not None and approvals.execute(connection, latest.id, now):
-        return Approved(latest.id, decided_by, Showing(latest.caller, latest.note, latest.ticket))
-    approval_id = new_id()
-    values = {
-        "id": approval_id,
-        "account_id": account_id,
-        "device_id": device_id,
-        "asked_by": actor.name,
-        "caller": showing.caller,
-        "note": showing.note,
-        "ticket": showing.ticket,
-        "asked_at": now,
-        "expires_at": now + APPROVAL_SECONDS,
-    }
-    approvals.insert_approval(connection, values)
-    log(
-        connection,
-        now,
-        actor,
-        Action.APPROVAL_ASKED,
-        account=account_id,
-        device=device_id,
-        approval=approval_id,
-        caller=showing.caller,
-        note=showing.note,
-        ticket=showing.ticket,
-    )
-    refused = latest is not None and latest.approved is False
-    return _needed(approval_id, APPROVAL_SECONDS, "the previous request was refused; " if refused else "", alone)
-
-
-def _nobody_else(connection: Connection, actor: Actor, account_id: str, now: int) -> str:
-    account = accounts.find_account_by_id(connection, account_id)
-    domain_id = account.domain_id if account is not None else None
-    return nobody_else(connection, actor, Permission.EMERGENCY_APPROVE, domain_id, now)
-
-
-def _needed(approval_id: str, seconds: int, before: str, alone: str) -> ApprovalNeeded:
-    return ApprovalNeeded(
-        f"{before}approval is required: request {approval_id}",
-        f"{alone}ask another person to run `sparekey approval approve {approval_id}` within "
-        f"{counted(max(1, seconds // 60), 'minute')}, then repeat the command",
-    )
 
 
 def _decide(instance: Instance, actor: Actor, approval_id: str, *, approved: bool, now: int) -> ApprovalView:
@@ -189,8 +121,14 @@ def decide_in(connection: Connection, actor: Actor, approval_id: str, *, approve
     request = _get_approval(connection, actor, approval_id)
     if not is_second_person(actor, request.asked_by):
         raise NotAllowed("you cannot decide your own request", "ask another approver")
-    # Safe because this also refuses an approver with fewer rights than the user of the passcode.
-    get_account(connection, actor, request.login, Permission.EMERGENCY_APPROVE)
+    if request.login is not None:
+        # Safe because this also refuses an approver with fewer rights than the user whose factor is replaced.
+        get_account(connection, actor, request.login, Permission.EMERGENCY_APPROVE)
+    if _made(connection, request.asked_by, actor, now):
+        raise NotAllowed(
+            "the operator who asks gave you both of your factors within a day, so that you may be one person",
+            "ask another approver",
+        )
     if not approvals.decide(connection, approval_id, actor.name, approved=approved, now=now):
         raise Conflict(f"this request is already {_state(request, now)}", "see `sparekey approval list`")
     log(
@@ -203,6 +141,13 @@ def decide_in(connection: Connection, actor: Actor, approval_id: str, *, approve
         approval=approval_id,
         asked_by=request.asked_by,
     )
+
+
+def _made(connection: Connection, asked_by: str, approver: Actor, now: int) -> bool:
+    """Return True if the operator who asks gave the approver both factors, and may be the same person."""
+    if approver.account_id is None or not is_second_person(approver, asked_by):
+        return False
+    return held_by_name(connection, asked_by, approver.account_id, now).factors is Factor.BOTH
 
 
 def _get_approval(connection: Connection, actor: Actor, approval_id: str) -> Approval:
@@ -221,12 +166,16 @@ def _views(
     people = named - {reader.name} if only_own else named
     called = names_of_actors(connection, reader, people)
     rights = _rights(connection, requests, now) if not only_own else {}
+    waiting = [] if only_own else [request for request in requests if _state(request, now) is ApprovalState.WAITING]
+    makers = {asked_by for asked_by in {each.asked_by for each in waiting} if _made(connection, asked_by, reader, now)}
     return [
         ApprovalView(
             id=request.id,
             state=_state(request, now),
-            user=request.login,
-            device=request.device_name,
+            act=ACTS[OperatorAct(request.act)].title,
+            user=request.login or "",
+            device=request.device_name or "",
+            subject=request.subject,
             asked_by=request.asked_by,
             caller=request.caller,
             note=request.note,
@@ -237,8 +186,9 @@ def _views(
             asker=called.get(request.asked_by, request.asked_by),
             decider=called.get(request.decided_by, request.decided_by) if request.decided_by is not None else None,
             yours=is_same_person(reader, request.asked_by),
-            decidable=_is_decidable(reader, request, rights.get(request.account_id, ()), now),
-            device_id=request.device_id,
+            decidable=request.asked_by not in makers
+            and _is_decidable(reader, request, rights.get(request.account_id or "", ()), now),
+            device_id=request.device_id or "",
         )
         for request in requests
     ]
@@ -246,8 +196,9 @@ def _views(
 
 def _rights(connection: Connection, requests: Sequence[Approval], now: int) -> dict[str, tuple[Grant, ...]]:
     """Return the rights of the users with waiting requests, by account id."""
-    waiting = {request.account_id for request in requests if _state(request, now) is ApprovalState.WAITING}
-    return grants_of_several(connection, waiting) if waiting else {}
+    waiting = [request.account_id for request in requests if _state(request, now) is ApprovalState.WAITING]
+    concerned = {account_id for account_id in waiting if account_id is not None}
+    return grants_of_several(connection, concerned) if concerned else {}
 
 
 def _is_decidable(reader: Actor, request: Approval, rights: Sequence[Grant], now: int) -> bool:
@@ -262,7 +213,7 @@ def _is_decidable(reader: Actor, request: Approval, rights: Sequence[Grant], now
 
 def _state(request: Approval, now: int) -> ApprovalState:
     if request.executed_at is not None:
-        return ApprovalState.SHOWN
+        return ApprovalState.USED
     if request.approved is False:
         return ApprovalState.REFUSED
     if now >= request.expires_at:

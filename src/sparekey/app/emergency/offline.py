@@ -11,7 +11,6 @@ from typing import Final
 from sqlalchemy import Connection
 
 from sparekey.app.audit_log.named_rows import NamedEvent, with_names
-from sparekey.app.emergency.approvals import ApprovalNeeded, Approved, settle_approval
 from sparekey.app.emergency.held import (
     HeldCode,
     Owner,
@@ -24,6 +23,7 @@ from sparekey.app.emergency.held import (
     verify_works,
 )
 from sparekey.app.emergency.rate_limit import Stopped, begin_showing, count_showing, limit_showing, stopped, warning_of
+from sparekey.app.emergency.second_person import Approved, act_on, acting, facts_of, verify_second_person
 from sparekey.app.emergency.showing import Showing, verify_showing
 from sparekey.app.instance import Instance, log, new_id
 from sparekey.app.lookup import get_assigned_token
@@ -32,6 +32,7 @@ from sparekey.app.policies_in_force import effective_in
 from sparekey.app.snapshots import open_code
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.audit_log.notices import Notice
+from sparekey.core.emergency.acts import OperatorAct
 from sparekey.core.emergency.offline import CodeKind
 from sparekey.core.emergency.rate_limit import Pace
 from sparekey.core.permissions import Actor, Permission
@@ -83,10 +84,10 @@ def show(
     Raises BadInput, NotFound, NotAllowed, Conflict or ApprovalNeeded.
     """
     verify_showing(showing)
-    with instance.database.write() as connection:
+    with acting(instance) as connection:
         shown = _show(connection, instance, actor, kind, name, device, showing, now)
     if isinstance(shown, Stopped):
-        raise shown.error  # after the commit, so that its event and its request stay
+        raise shown.error  # after the commit, so that its event stays
     return shown
 
 
@@ -110,12 +111,8 @@ def _show(
     pace = limit_showing(connection, actor, turn, policy, now)
     if pace is Pace.STOPPED:
         return stopped(connection, actor, policy, now)
-    approved: Approved | None = None
-    if kind is CodeKind.PASSCODE and policy.passcode_approval:
-        settled = settle_approval(connection, actor, owner.account_id, held.device_id, showing, now)
-        if isinstance(settled, ApprovalNeeded):
-            return Stopped(settled)
-        approved, showing = settled, settled.showing
+    approved = _verify_second_person(connection, actor, owner, held, showing, now)
+    showing = approved.showing if approved is not None else showing
     # Keep this version: a pending replacement would make the code useless while the caller types it.
     emergency_codes.assign(connection, held.device_id, owner.owner_id, owner.account_id, code.id)
     count_showing(connection, actor, now)
@@ -128,6 +125,25 @@ def _show(
         code.not_after,
         _needs_pin(connection, owner),
         warning_of(pace, policy),
+    )
+
+
+def _verify_second_person(
+    connection: Connection, actor: Actor, owner: Owner, held: HeldCode, showing: Showing, now: int
+) -> Approved | None:
+    """Use up an approval if showing this code needs one."""
+    account = accounts.find_account_by_id(connection, owner.account_id)
+    device = devices.find_device(connection, held.device_id)
+    if account is None or device is None:
+        raise LookupError("a code is held without an account or without a device")
+    token = tokens.find_token_by_id(connection, owner.token_id) if owner.token_id is not None else None
+    if token is None:
+        asked = act_on(connection, OperatorAct.PASSCODE_SHOWN, account.id)
+    else:
+        asked = act_on(connection, OperatorAct.TOKENCODE_SHOWN, account.id, facts_of(token))
+    place = (device.id, device.domain_id)
+    return verify_second_person(
+        connection, actor, account, asked, now=now, subject=token, showing=showing, device=place
     )
 
 

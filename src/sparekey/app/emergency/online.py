@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from sparekey.app.audit_log.named_rows import names_of_actors
 from sparekey.app.emergency.rate_limit import Stopped, begin_showing, count_showing, limit_showing, stopped, warning_of
+from sparekey.app.emergency.second_person import act_on, acting, facts_of, verify_second_person
 from sparekey.app.emergency.showing import Showing, verify_showing
 from sparekey.app.instance import Instance, log, new_id
 from sparekey.app.lookup import get_assigned_token
@@ -23,6 +24,7 @@ from sparekey.app.policies_in_force import effective_in, policy_in
 from sparekey.app.snapshots import seal_online_code
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.audit_log.notices import Notice
+from sparekey.core.emergency.acts import OperatorAct
 from sparekey.core.emergency.online import EmergencyKind, IfAvailable, ends_at, new_online_codes
 from sparekey.core.emergency.rate_limit import Pace
 from sparekey.core.errors import BadInput, NotAllowed, NotFound
@@ -166,7 +168,7 @@ def _give(
 ) -> GivenAccess:
     _verify_terms(terms, now)
     verify_showing(showing)
-    with instance.database.write() as connection:
+    with acting(instance) as connection:
         given = _give_in(connection, instance, actor, serial, kind, count, terms, showing, now)
     if isinstance(given, Stopped):
         raise given.error  # after the commit, so that its event stays
@@ -187,6 +189,10 @@ def _give_in(
     get_assigned_token(connection, actor, serial, Permission.EMERGENCY_TEMPORARY)
     turn = begin_showing(connection, actor)
     token = _locked_token(connection, actor, serial, Permission.EMERGENCY_TEMPORARY)
+    account = _usable_account(connection, token, now)
+    asked = act_on(connection, OperatorAct.TEMPORARY_ACCESS, account.id, facts_of(token))
+    approved = verify_second_person(connection, actor, account, asked, now=now, subject=token, showing=showing)
+    showing = approved.showing if approved is not None else showing
     return give_to(connection, instance, actor, turn, token, kind, count, terms, showing, now)
 
 

@@ -13,8 +13,10 @@ from typing import Final
 from sqlalchemy import Connection
 
 from sparekey.app.authorisation import verify_may
+from sparekey.app.emergency.second_person import act_on_account, acting, verify_second_person
 from sparekey.app.instance import TOP_DOMAIN, Instance, log, new_id
 from sparekey.app.lookup import get_account
+from sparekey.app.notices import notify_user
 from sparekey.app.people.users import insert_user
 from sparekey.app.policies_in_force import account_state_of, policy_in
 from sparekey.app.sessions.ends import end_before_grant
@@ -29,6 +31,8 @@ from sparekey.app.sessions.passkeys import (
 from sparekey.app.sign_in.pin_changes import store_pin
 from sparekey.app.tokens.tokens import AddedToken, NewToken, insert_token, parameters_of
 from sparekey.core.audit_log.actions import Action
+from sparekey.core.audit_log.notices import Notice
+from sparekey.core.emergency.acts import OperatorAct
 from sparekey.core.errors import BadInput, Conflict, NotAllowed, NotFound
 from sparekey.core.names import verify_login
 from sparekey.core.permissions import SUPER_ADMINISTRATOR, Actor, Permission
@@ -74,13 +78,20 @@ class OpenLink:
 
 
 def make_link(instance: Instance, actor: Actor, login: str = "", *, now: int) -> AdminLink:
-    """Make a link for this user, or for a new one who chooses a login. Raises NotFound or Conflict."""
+    """Make a link for this user, or for a new one who chooses a login.
+
+    Raises NotFound, Conflict, or ApprovalNeeded for a user who has other factors already.
+    """
     code = Secret(secrets.token_urlsafe(_CODE_BYTES))
-    with instance.database.write() as connection:
+    with acting(instance) as connection:
         verify_may(actor, Permission.ROLE_MANAGE, None)
         account = get_account(connection, actor, login, Permission.ROLE_MANAGE) if login else None
         if account is not None:
             _verify_open(connection, account, now)
+            accounts.lock_accounts(connection, [account.id])
+            asked = act_on_account(connection, OperatorAct.ADMIN_LINK, account.id)
+            verify_second_person(connection, actor, account, asked, now=now)
+            notify_user(connection, now, account.id, Notice.ADMIN_LINK_MADE)
         account_id = account.id if account is not None else None
         admin_links.delete_over(connection, now)
         values = {

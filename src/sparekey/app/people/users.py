@@ -11,6 +11,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from sparekey.app.authorisation import verify_no_gain, verify_somewhere
+from sparekey.app.emergency.second_person import act_on_account, acting, verify_lifts, verify_second_person
 from sparekey.app.hidden_names import hidden_names_counted, name_taken
 from sparekey.app.instance import Instance, log, new_id
 from sparekey.app.lookup import get_account, get_domain, get_scope
@@ -21,6 +22,7 @@ from sparekey.app.sessions.ends import end_own_access, end_sessions
 from sparekey.app.super_administrators import one_remains
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.audit_log.notices import Notice, utc
+from sparekey.core.emergency.acts import AskedAct, OperatorAct
 from sparekey.core.errors import BadInput, NotAllowed
 from sparekey.core.list_order import read_order
 from sparekey.core.names import verify_login, verify_mail_address, verify_name
@@ -213,7 +215,7 @@ def edit_user(instance: Instance, actor: Actor, login: str, edit: UserEdit, *, n
     values = _values(edit)
     if not values:
         raise BadInput("no change was given", "give a name, a mail address or an expiry")
-    with instance.database.write() as connection:
+    with acting(instance) as connection:
         begin_changes(connection, actor)
         with one_remains(connection, now):
             account = get_account(connection, actor, login, Permission.USER_EDIT)
@@ -222,10 +224,15 @@ def edit_user(instance: Instance, actor: Actor, login: str, edit: UserEdit, *, n
             if values.get("mail", account.mail) != account.mail:
                 # To the old address, before it is gone, so that the user learns who gets the notices now.
                 notify_user(connection, now, account.id, Notice.ADDRESS_CHANGED)
+            prolonged = _works_again(account, values, now)
+            if prolonged:
+                asked = act_on_account(connection, OperatorAct.USER_PROLONGED, account.id)
+                verify_second_person(connection, actor, account, asked, now=now)
+                notify_user(connection, now, account.id, Notice.ACCOUNT_ENABLED)
             accounts.update_account(connection, account.id, **values)
         if values.get("expires_at", account.expires_at) != account.expires_at:
             devices.raise_generation(connection, account.id)
-        _log_change(connection, actor, account.id, values, now)
+        _log_change(connection, actor, account.id, values, now, prolonged=prolonged)
         return view_of(_get(connection, login))
 
 
@@ -246,14 +253,20 @@ def set_enabled_at_once(
     Return the logins of those that changed.
     """
     action = Action.USER_ENABLED if enabled else Action.USER_DISABLED
-    with instance.database.write() as connection:
+    with acting(instance) as connection:
         begin_changes(connection, actor)
         with one_remains(connection, now):
             found = _get_several(connection, actor, logins, Permission.USER_EDIT)
+            for account in found:
+                if enabled and not account.enabled:
+                    asked = act_on_account(connection, OperatorAct.USER_ENABLED, account.id)
+                    verify_second_person(connection, actor, account, asked, now=now)
             changed = [account for account in found if accounts.set_enabled(connection, account.id, enabled=enabled)]
         count_changes(connection, actor, len(changed), now)
         for account in changed:
-            if not enabled:
+            if enabled:
+                notify_user(connection, now, account.id, Notice.ACCOUNT_ENABLED)
+            else:
                 end_sessions(connection, actor, account.id, "the user was disabled", now)
             log(connection, now, actor, action, account=account.id)
     return [account.login for account in changed]
@@ -266,10 +279,14 @@ def unlock(instance: Instance, actor: Actor, login: str, *, now: int) -> bool:
 
 def unlock_at_once(instance: Instance, actor: Actor, logins: Collection[str], *, now: int) -> list[str]:
     """Unlock several users: all of them, or none if one is refused. Return the logins of those that changed."""
-    with instance.database.write() as connection:
+    with acting(instance) as connection:
         found = _get_several(connection, actor, logins, Permission.USER_UNLOCK)
+        for account in found:
+            if account.locked_at is not None or account.failures:
+                verify_second_person(connection, actor, account, AskedAct(OperatorAct.USER_UNLOCKED), now=now)
         cleared = [account for account in found if accounts.unlock(connection, account.id)]
         for account in cleared:
+            notify_user(connection, now, account.id, Notice.ACCOUNT_UNLOCKED)
             log(connection, now, actor, Action.ACCOUNT_UNLOCKED, account=account.id)
     return [account.login for account in cleared]
 
@@ -279,7 +296,7 @@ def move_user(instance: Instance, actor: Actor, login: str, domain: str, *, now:
 
     Online emergency codes that the user made themselves end if the new token policy does not allow them.
     """
-    with instance.database.write() as connection:
+    with acting(instance) as connection:
         policies.hold_policies(connection, PolicyKind.TOKEN)
         begin_changes(connection, actor)
         account = get_account(connection, actor, login, Permission.USER_MOVE)
@@ -289,6 +306,7 @@ def move_user(instance: Instance, actor: Actor, login: str, domain: str, *, now:
         if account.domain_id == domain_id:
             return
         count_changes(connection, actor, 1, now)
+        verify_lifts(connection, actor, account, domain_id, domain, now)
         before = domains.get_name(connection, account.domain_id)
         accounts.set_domain(connection, account.id, domain_id)
         devices.raise_generation(connection, account.id)
@@ -297,13 +315,32 @@ def move_user(instance: Instance, actor: Actor, login: str, domain: str, *, now:
         log(connection, now, actor, Action.USER_MOVED, account=account.id, domain=domain, before=before)
 
 
-def _log_change(connection: Connection, actor: Actor, account_id: str, values: AccountChanges, now: int) -> None:
+def _log_change(
+    connection: Connection, actor: Actor, account_id: str, values: AccountChanges, now: int, *, prolonged: bool
+) -> None:
     changed = tuple(sorted(values))
     if "expires_at" in values:
         expires = values["expires_at"]
-        log(connection, now, actor, Action.USER_CHANGED, account=account_id, changed=changed, expires=expires)
+        log(
+            connection,
+            now,
+            actor,
+            Action.USER_CHANGED,
+            account=account_id,
+            changed=changed,
+            expires=expires,
+            prolonged=prolonged,
+        )
     else:
         log(connection, now, actor, Action.USER_CHANGED, account=account_id, changed=changed)
+
+
+def _works_again(account: Account, values: AccountChanges, now: int) -> bool:
+    """Return True if the edit gives an expired account a later end, or none."""
+    if "expires_at" not in values or account.expires_at is None or now < account.expires_at:
+        return False
+    end = values["expires_at"]
+    return end is None or end > now
 
 
 def _values(edit: UserEdit) -> AccountChanges:

@@ -2,7 +2,8 @@
 
 A change of an offline policy is *replace, then discard*, unless it is stricter: then data are discarded at the next
 contact, and the administrator must confirm the number of affected devices (ADR 5, `app.policies.changes`). A change of
-a token or lockout policy holds from the next sign-in on.
+a token or lockout policy holds from the next sign-in on. A change by which one operator alone could sign in as a user
+needs an approval (S48).
 """
 
 import dataclasses
@@ -13,17 +14,19 @@ from typing import Final
 from sqlalchemy import Connection
 
 from sparekey.app.authorisation import verify_may, verify_somewhere
+from sparekey.app.emergency.second_person import Wanted, acting, verify_approved
 from sparekey.app.instance import Instance, log, new_id
 from sparekey.app.lookup import get_account, get_device, get_domain, get_policy
 from sparekey.app.policies.changes import PolicyChange, carry_out, verify_confirmed
 from sparekey.app.policies_in_force import effective_in
 from sparekey.core.audit_log.actions import Action
+from sparekey.core.emergency.acts import ACTS, OperatorAct
 from sparekey.core.errors import BadInput, Conflict, NotAllowed
 from sparekey.core.names import verify_name
 from sparekey.core.permissions import Actor, Permission
 from sparekey.core.policy.fields import PolicyError
 from sparekey.core.policy.kinds import PolicyKind, StoredPolicy
-from sparekey.core.policy.offline import EffectivePolicy
+from sparekey.core.policy.offline import EffectivePolicy, OfflinePolicy
 from sparekey.storage.people import domains
 from sparekey.storage.policies import places as policy_places
 from sparekey.storage.policies import policies
@@ -121,7 +124,7 @@ def set_fields(
     `revision`: of the policy that the editor has read. Raises Conflict if the policy was edited since.
     """
     verify_may(actor, Permission.POLICY_MANAGE, None)
-    with instance.database.write() as connection:
+    with acting(instance) as connection:
         policies.lock_policies(connection, kind)
         row = get_policy(connection, actor, kind, name, Permission.POLICY_MANAGE)
         if revision not in (None, row.revision):
@@ -132,6 +135,7 @@ def set_fields(
         affected = policies.domains_using(connection, kind, row.id, is_default=row.is_default)
         change = PolicyChange(row.policy, new, affected)
         verify_confirmed(connection, change, now, confirmed=confirmed)
+        _verify_lift(connection, actor, change, row.id, name, now)
         policies.update_policy(connection, kind, row.id, new)
         regenerated = carry_out(connection, actor, change, now)
         log(
@@ -163,12 +167,13 @@ def assign_policy(
 
     Raises ConfirmationNeeded as `set_fields` does.
     """
-    with instance.database.write() as connection:
+    with acting(instance) as connection:
         row = get_domain(connection, actor, domain, Permission.POLICY_MANAGE)
         policies.lock_policies(connection, kind)
         chosen = get_policy(connection, actor, kind, name, Permission.POLICY_VIEW) if name else None
         change = assignment(connection, kind, row.id, chosen)
         verify_confirmed(connection, change, now, confirmed=confirmed)
+        _verify_lift(connection, actor, change, row.id, domain, now)
         domains.assign_policy(connection, row.id, kind, chosen.id if chosen else None)
         regenerated = carry_out(connection, actor, change, now)
         log(
@@ -184,7 +189,7 @@ def make_default(
     Raises ConfirmationNeeded as `set_fields` does, and Conflict if it is the default already.
     """
     verify_may(actor, Permission.POLICY_MANAGE, None)
-    with instance.database.write() as connection:
+    with acting(instance) as connection:
         policies.lock_policies(connection, kind)
         row = get_policy(connection, actor, kind, name, Permission.POLICY_MANAGE)
         before = default_policy(connection, kind)
@@ -192,6 +197,7 @@ def make_default(
             raise Conflict(f"{name!r} is the default {kind} policy already", "there is nothing to do")
         change = PolicyChange(before.policy, row.policy, policies.domains_with_default(connection, kind))
         verify_confirmed(connection, change, now, confirmed=confirmed)
+        _verify_lift(connection, actor, change, row.id, name, now)
         if not policies.make_default(connection, kind, row.id):
             raise LookupError("a policy is gone that this transaction holds")
         regenerated = carry_out(connection, actor, change, now)
@@ -215,7 +221,7 @@ def remove_policy(
     Raises ConfirmationNeeded as `set_fields` does.
     """
     verify_may(actor, Permission.POLICY_MANAGE, None)
-    with instance.database.write() as connection:
+    with acting(instance) as connection:
         policies.lock_policies(connection, kind)
         row = get_policy(connection, actor, kind, name, Permission.POLICY_MANAGE)
         if row.is_default:
@@ -226,10 +232,24 @@ def remove_policy(
         touched = policies.domains_using(connection, kind, row.id, is_default=False)
         change = PolicyChange(row.policy, default_policy(connection, kind).policy, touched)
         verify_confirmed(connection, change, now, confirmed=confirmed)
+        _verify_lift(connection, actor, change, row.id, name, now)
         if not policies.delete_policy(connection, kind, row.id):
             raise LookupError("a policy is gone that this transaction holds")
         regenerated = carry_out(connection, actor, change, now)
         log(connection, now, actor, Action.POLICY_REMOVED, kind=kind, name=name, regenerated=regenerated)
+
+
+def _verify_lift(
+    connection: Connection, actor: Actor, change: PolicyChange, subject_id: str, subject: str, now: int
+) -> None:
+    """Use up an approval if the change ends the rule of two people in some domain. `subject`: the policy or domain."""
+    old, new = change.old, change.new
+    if not (isinstance(old, OfflinePolicy) and isinstance(new, OfflinePolicy) and change.domains):
+        return
+    if old.passcode_approval and not new.passcode_approval:
+        why = f"with {ACTS[OperatorAct.RULE_LIFTED].with_this}, you alone could sign in as users"
+        wanted = Wanted(OperatorAct.RULE_LIFTED, None, why, subject_id=subject_id, subject=subject)
+        verify_approved(connection, actor, wanted, now)
 
 
 def places_of(instance: Instance, actor: Actor, kind: PolicyKind) -> dict[str, list[str]]:

@@ -16,6 +16,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from sparekey.app.emergency.online import end_for_token
+from sparekey.app.emergency.second_person import act_on, acting, facts_of, verify_second_person
 from sparekey.app.instance import Instance, log
 from sparekey.app.lookup import get_account, get_assigned_token, get_token
 from sparekey.app.notices import notify_user
@@ -25,6 +26,7 @@ from sparekey.app.snapshots import pin_of, seal_pin, seal_pin_history, token_own
 from sparekey.app.super_administrators import one_remains
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.audit_log.notices import Notice
+from sparekey.core.emergency.acts import OperatorAct
 from sparekey.core.errors import Conflict, NotFound
 from sparekey.core.permissions import Actor, Permission
 from sparekey.storage.devices import devices
@@ -53,12 +55,14 @@ def assign(instance: Instance, actor: Actor, serial: str, login: str, *, enable:
 
     Raises Conflict if the token is assigned, lost or expired, or if the user has the most tokens.
     """
-    with instance.database.write() as connection:
+    with acting(instance) as connection:
         token = get_token(connection, actor, serial, Permission.TOKEN_ASSIGN)
         account = get_account(connection, actor, login, Permission.TOKEN_ASSIGN)
         accounts.lock_accounts(connection, [account.id])
         verify_room(connection, account.id, login)
         _verify_assignable(token, now)
+        asked = act_on(connection, OperatorAct.TOKEN_ASSIGNED, account.id, facts_of(token, pin_set=False))
+        verify_second_person(connection, actor, account, asked, now=now, subject=token)
         _give(connection, instance, token, account.id, PinColumns(), enable=enable)
         _log_assigned(connection, actor, token, account.id, PinColumns(), enabled=enable, now=now)
         notify_user(connection, now, account.id, Notice.TOKEN_ASSIGNED, serial=serial)
@@ -84,7 +88,7 @@ def replace(
     administrator sets it. Raises NotFound if no token is available, and Conflict if the new token cannot be assigned or
     if only one of them has a PIN.
     """
-    with instance.database.write() as connection:
+    with acting(instance) as connection:
         old = _get_taken(connection, actor, serial)
         new = _get_successor(connection, actor, old, new_serial, now)
         _verify_assignable(new, now)
@@ -94,6 +98,7 @@ def replace(
                 "replace it with a token that is used in the same way, or unassign the one and assign the other",
             )
         pin = _moved_pin(instance, old, new.id) if keep_pin else PinColumns()
+        _verify_replaced(connection, actor, old, new, pin, now)
         _take_away(connection, instance, actor, old, now)
         _give(connection, instance, new, old.account_id, pin, enable=True)
         log(
@@ -158,6 +163,17 @@ def _get_successor(connection: Connection, actor: Actor, old: AssignedToken, new
     if token is None:
         raise NotFound("no token is available for this user", "import tokens, or choose one with --with")
     return token
+
+
+def _verify_replaced(
+    connection: Connection, actor: Actor, old: AssignedToken, new: Token, pin: PinColumns, now: int
+) -> None:
+    """Use up an approval if the replacement needs one."""
+    account = get_account(connection, actor, old.login, Permission.TOKEN_ASSIGN)
+    replaced = facts_of(new, pin_set=pin.pin_sealed is not None)
+    asked = act_on(connection, OperatorAct.TOKEN_REPLACED, account.id, facts_of(old), replaced)
+    asked = dataclasses.replace(asked, tokens=(replaced,))  # the old token is neither given nor kept
+    verify_second_person(connection, actor, account, asked, now=now, subject=new)
 
 
 def _verify_assignable(token: Token, now: int) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from sparekey.app.audit_log.named_rows import NamedEvent, with_names
 from sparekey.app.authorisation import verify_somewhere
+from sparekey.app.emergency.second_person import act_on, acting, facts_of, verify_second_person
 from sparekey.app.hidden_names import hidden_names_counted, name_taken
 from sparekey.app.instance import TOP_DOMAIN, Instance, log, new_id
 from sparekey.app.lookup import get_account, get_assigned_token, get_scope, get_token
@@ -26,6 +27,7 @@ from sparekey.app.super_administrators import one_remains
 from sparekey.app.tokens.life_cycle import verify_room
 from sparekey.core.audit_log.actions import OK, Action
 from sparekey.core.audit_log.notices import Notice
+from sparekey.core.emergency.acts import OperatorAct, TokenOfAct
 from sparekey.core.errors import BadInput, Conflict
 from sparekey.core.list_order import read_order
 from sparekey.core.names import verify_serial
@@ -51,6 +53,7 @@ from sparekey.storage.tokens.tokens import AssignedToken, Token, UnusedToken, to
 
 SomeToken = TypeVar("SomeToken", bound=Token)
 Find = Callable[[Connection], SomeToken]  # raises an error if the actor may not do this
+Verify = Callable[[Connection, AssignedToken], None]  # raises an error if an approval is needed
 CountsFrom = Callable[[Connection], int | None]  # the argument of `pin_changes.store_pin`
 
 _SERIAL_DIGITS = 8
@@ -169,7 +172,11 @@ def add_token(instance: Instance, actor: Actor, login: str, wish: NewToken, *, n
     parameters = parameters_of(wish)
     if wish.serial:
         verify_serial(wish.serial)
-    with hidden_names_counted(instance, actor, now), instance.database.write() as connection:
+    with hidden_names_counted(instance, actor, now), acting(instance) as connection:
+        account = get_account(connection, actor, login, Permission.TOKEN_ASSIGN)
+        accounts.lock_accounts(connection, [account.id])
+        asked = act_on(connection, OperatorAct.TOKEN_ADDED, account.id, TokenOfAct("", wish.with_pin, pin_set=False))
+        verify_second_person(connection, actor, account, asked, now=now)
         return insert_token(connection, instance, actor, login, wish, parameters, now)
 
 
@@ -329,8 +336,13 @@ def set_pin(
 ) -> None:
     """Set or change the PIN of a token. `must_change`: the user must choose another PIN at the next sign-in.
 
-    Raises BadInput if policy does not allow the PIN, and Conflict for a token that is used without a PIN.
+    Raises BadInput if policy does not allow the PIN, Conflict for a token that is used without a PIN, and
+    ApprovalNeeded.
     """
+
+    def verify(connection: Connection, token: AssignedToken) -> None:
+        _verify_second_person(connection, actor, OperatorAct.PIN_SET, token, now)
+
     set_pin_of(
         instance,
         actor,
@@ -338,6 +350,7 @@ def set_pin(
         pin,
         must_change=must_change,
         counts_from=lambda _: None,
+        verify=verify,
         now=now,
     )
 
@@ -351,12 +364,13 @@ def set_pin_of(
     must_change: bool = False,
     session: str = "",
     counts_from: CountsFrom,
+    verify: Verify = lambda *_: None,
     now: int,
 ) -> None:
     """Set the PIN of the assigned token that `find` returns.
 
-    `find` raises if the actor may not do this. It is called again under the lock of the token's user. `session`: the id
-    of a session that does not end. Raises BadInput if policy does not allow the PIN.
+    `find` raises if the actor may not do this. It is called again under the lock of the token's user, and then
+    `verify`. `session`: the id of a session that does not end. Raises BadInput if policy does not allow the PIN.
     """
     with instance.database.read() as connection:
         token = find(connection)
@@ -368,8 +382,9 @@ def set_pin_of(
         verifier = new_verifier(pin.reveal())
     except PinError as error:
         raise BadInput(str(error), "choose another PIN") from error
-    with instance.database.write() as connection:
+    with acting(instance) as connection:
         token = find_locked(connection, find)
+        verify(connection, token)
         store_pin(
             connection, instance, token, verifier, now, must_change=must_change, counts_from=counts_from(connection)
         )
@@ -387,11 +402,15 @@ def set_pin_of(
 
 
 def clear_pin(instance: Instance, actor: Actor, serial: str, *, now: int) -> None:
-    """Remove the PIN. At the next sign-in, the tokencode alone leads to the challenge for a new PIN."""
-    with instance.database.write() as connection:
+    """Remove the PIN. At the next sign-in, the tokencode alone leads to the challenge for a new PIN.
+
+    Raises ApprovalNeeded, like all acts here that give an operator a factor of the user.
+    """
+    with acting(instance) as connection:
         token = find_locked(connection, lambda connection: _with_pin(connection, actor, serial))
         if token.pin_sealed is None:
             return
+        _verify_second_person(connection, actor, OperatorAct.PIN_CLEARED, token, now)
         take_pin(connection, instance, token)
         end_sessions(connection, actor, token.account_id, "a PIN was cleared", now, token_id=token.id)
         log(
@@ -422,13 +441,15 @@ def set_enabled_at_once(
     """
     if len(serials) > MOST_AT_ONCE:
         raise BadInput(f"more than {MOST_AT_ONCE} tokens are selected", "select fewer")
-    with instance.database.write() as connection:
+    with acting(instance) as connection:
         with one_remains(connection, now):
             # in one order, so that two requests at the same time do not wait for each other
             found = [get_token(connection, actor, serial, Permission.TOKEN_EDIT) for serial in sorted(set(serials))]
             changed = [token for token in found if token.enabled is not enabled]
             accounts.lock_accounts(connection, [token.account_id for token in changed if token.account_id is not None])
             for token in changed:
+                if enabled and isinstance(token, AssignedToken):
+                    _verify_second_person(connection, actor, OperatorAct.TOKEN_ENABLED, token, now)
                 tokens.update_token(connection, token.id, enabled=enabled)
         for token in changed:
             if not enabled:
@@ -445,8 +466,11 @@ def set_lost(instance: Instance, actor: Actor, serial: str, *, lost: bool, now: 
 
     The codes of a lost token are refused; its offline emergency tokencode still works.
     """
-    with instance.database.write() as connection:
-        mark_lost(connection, actor, get_token(connection, actor, serial, Permission.TOKEN_EDIT), lost=lost, now=now)
+    with acting(instance) as connection:
+        token = find_locked(connection, lambda connection: get_token(connection, actor, serial, Permission.TOKEN_EDIT))
+        if token.lost and not lost and isinstance(token, AssignedToken):
+            _verify_second_person(connection, actor, OperatorAct.TOKEN_FOUND, token, now)
+        mark_lost(connection, actor, token, lost=lost, now=now)
 
 
 def mark_lost(connection: Connection, actor: Actor, token: Token, *, lost: bool, now: int) -> None:
@@ -466,17 +490,23 @@ def mark_lost(connection: Connection, actor: Actor, token: Token, *, lost: bool,
 
 def set_expiry(instance: Instance, actor: Actor, serial: str, *, expires_at: int | None, now: int) -> None:
     """Set the unix second from which the token and all its codes are refused; None: never."""
-    with instance.database.write() as connection:
+    with acting(instance) as connection:
         with one_remains(connection, now):
             token = find_locked(
                 connection, lambda connection: get_token(connection, actor, serial, Permission.TOKEN_EDIT)
             )
             if token.expires_at == expires_at:
                 return
+            expired = token.expires_at is not None and token.expires_at <= now
+            prolonged = expired and (expires_at is None or expires_at > now)
+            if prolonged and isinstance(token, AssignedToken):
+                _verify_second_person(connection, actor, OperatorAct.TOKEN_PROLONGED, token, now)
             tokens.update_token(connection, token.id, expires_at=expires_at)
         if expires_at is not None and expires_at <= now:
             end_sessions(connection, actor, token.account_id, "a token expired", now, token_id=token.id)
-        _touched(connection, token, actor, Action.TOKEN_EXPIRY_SET, now, expires=expires_at)
+        if prolonged:
+            notify_user(connection, now, token.account_id, Notice.TOKEN_ENABLED, serial=token.serial)
+        _touched(connection, token, actor, Action.TOKEN_EXPIRY_SET, now, expires=expires_at, prolonged=prolonged)
 
 
 def _details(connection: Connection, actor: Actor, token: Token) -> TokenDetails:
@@ -496,6 +526,18 @@ def _history(connection: Connection, actor: Actor, token: Token, limit: int, bef
     wanted = AuditFilter(token_id=token.id, domains=within)
     rows = audit_events.list_rows(connection, wanted, limit=limit, before=before)
     return with_names(connection, actor, rows)
+
+
+def _verify_second_person(
+    connection: Connection, actor: Actor, kind: OperatorAct, token: AssignedToken, now: int
+) -> None:
+    """Use up an approval if this act on a token of a user needs one."""
+    account = accounts.find_account_by_id(connection, token.account_id)
+    if account is None:
+        raise LookupError("a token belongs to an account that is gone")
+    usable = token.enabled and not token.lost and (token.expires_at is None or now < token.expires_at)
+    asked = act_on(connection, kind, account.id, facts_of(token, ready=usable))
+    verify_second_person(connection, actor, account, asked, now=now, subject=token)
 
 
 def _with_pin(connection: Connection, actor: Actor, serial: str) -> AssignedToken:

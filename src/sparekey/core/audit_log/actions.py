@@ -90,9 +90,10 @@ class Action(StrEnum):
     ADMIN_LINK_MADE = "admin-link.made"  # it makes its bearer a super administrator
     ADMIN_LINK_USED = "admin-link.used"
 
-    APPROVAL_ASKED = "approval.asked"  # to show a passcode
+    APPROVAL_ASKED = "approval.asked"  # for an act by which one person alone could sign in as the user
     APPROVAL_GIVEN = "approval.given"
     APPROVAL_REFUSED = "approval.refused"
+    APPROVAL_USED = "approval.used"  # by the act
     OPERATOR_LIFTED = "operator.lifted"  # may show more codes than the policy allows, for a limited time
 
     SERVER_INITIALISED = "server.initialised"

@@ -46,6 +46,9 @@ class Notice(StrEnum):
     ACCOUNT_LOCKED = "account-locked"
     LOCKED_FOR_A_WHILE = "locked-for-a-while"
     LOCKED_UNTIL_UNLOCKED = "locked-until-unlocked"
+    ACCOUNT_UNLOCKED = "account-unlocked"
+    ACCOUNT_ENABLED = "account-enabled"
+    ADMIN_LINK_MADE = "admin-link-made"
     ADDRESS_CHANGED = "address-changed"
 
 
@@ -154,6 +157,18 @@ _USER: Final[Mapping[Notice, tuple[str, str]]] = {
         "Your account is locked until an administrator unlocks it",
         "After {failures} failed sign-ins without a success, your passcodes are refused {where}. This lock does not "
         "end automatically: ask another administrator to unlock you. Your passkeys still work.",
+    ),
+    Notice.ACCOUNT_UNLOCKED: (
+        "Your account was unlocked",
+        "The help desk unlocked your account. You can sign in again.",
+    ),
+    Notice.ACCOUNT_ENABLED: (
+        "Your account can be used again",
+        "Your account was disabled or had expired. An administrator has changed that, so that you can sign in again.",
+    ),
+    Notice.ADMIN_LINK_MADE: (
+        "A link that gives access to your account was made",
+        "An administrator made a link for your account. Its bearer gets a new way to sign in as you.",
     ),
     Notice.ADDRESS_CHANGED: (
         "This address no longer receives notices about your account",

@@ -98,6 +98,7 @@ WORDS: Final[Mapping[str, str]] = {
     Action.APPROVAL_ASKED: "Approval requested",
     Action.APPROVAL_GIVEN: "Approval given",
     Action.APPROVAL_REFUSED: "Approval refused",
+    Action.APPROVAL_USED: "Approval used",
     Action.OPERATOR_LIFTED: "Operator's limit lifted",
     Action.SERVER_INITIALISED: "Server set up",
     Action.SERVER_STARTED: "Server started",

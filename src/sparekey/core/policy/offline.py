@@ -124,7 +124,10 @@ class OfflinePolicy:
     )
 
     passcode_approval: bool = switch(
-        False, True, "Showing an offline emergency passcode (it needs no PIN) requires an approval by another person."
+        False,
+        True,
+        "Whatever lets an operator alone sign in as a user requires the approval of another person: an offline "
+        "emergency passcode, or any acts that together replace PIN and tokencode.",
     )
     showings_warn: int = number(10, 1, 1000, "codes an hour", "fewer", "Above this number, an operator gets a warning.")
     showings_limit: int = number(

@@ -1,4 +1,4 @@
-"""Approvals of shown codes. One conditional UPDATE settles who decides, and another for which shown code it is used."""
+"""Approvals of acts. One conditional UPDATE settles who decides, and another for which act it is used."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,11 +11,18 @@ from sparekey.storage.tables import account, approval, device
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
-    """A request for approval, with the names of its user and device; times are unix seconds."""
+    """A request for approval, with the names of its user and device; times are unix seconds.
+
+    `account_id`, `login`, `domain_id`: None if it is about no single user. `subject`: the name of a token, domain or
+    policy when it was asked for.
+    """
 
     id: str
-    account_id: str
-    device_id: str
+    account_id: str | None
+    device_id: str | None  # of a code
+    act: str
+    subject_id: str
+    subject: str
     asked_by: str
     caller: str
     note: str
@@ -26,17 +33,28 @@ class Approval:
     decided_at: int | None
     approved: bool | None
     executed_at: int | None
-    login: str
-    domain_id: str  # of the user
-    device_name: str
+    login: str | None
+    domain_id: str | None  # of the user
+    device_name: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovedThing:
+    """The one act of one operator on one object for which an approval is valid."""
+
+    act: str
+    asked_by: str
+    account_id: str | None
+    device_id: str | None
+    subject_id: str
 
 
 def insert_approval(connection: Connection, values: Mapping[str, object]) -> None:
     insert_row(connection, approval, values)
 
 
-def find_latest(connection: Connection, account_id: str, device_id: str, asked_by: str, now: int) -> Approval | None:
-    """Find this operator's unexpired request for this user on this device.
+def find_latest(connection: Connection, thing: ApprovedThing, now: int) -> Approval | None:
+    """Find this operator's unexpired request for this act.
 
     A waiting request comes first, then an approved one that is not used yet, then the newest.
     """
@@ -47,9 +65,11 @@ def find_latest(connection: Connection, account_id: str, device_id: str, asked_b
     query = (
         _with_names()
         .where(
-            approval.c.account_id == account_id,
-            approval.c.device_id == device_id,
-            approval.c.asked_by == asked_by,
+            approval.c.act == thing.act,
+            approval.c.account_id.is_not_distinct_from(thing.account_id),
+            approval.c.device_id.is_not_distinct_from(thing.device_id),
+            approval.c.subject_id == thing.subject_id,
+            approval.c.asked_by == thing.asked_by,
             approval.c.expires_at > now,
         )
         .order_by(use, approval.c.asked_at.desc(), refused_first, approval.c.id)
@@ -74,7 +94,8 @@ def list_approvals(
 ) -> list[Approval]:
     """Return requests, newest first, after the one with the id `after` ("": from the first).
 
-    A request is listed if it was made after `since` by this operator or for a user of these domains (None: all).
+    A request is listed if it was made after `since` by this operator or for a user of these domains (None: all, and
+    requests about no single user).
     """
     query = _with_names().where(approval.c.asked_at > since)
     if domains is not None:
@@ -94,7 +115,7 @@ def decide(connection: Connection, approval_id: str, decided_by: str, *, approve
 
 
 def execute(connection: Connection, approval_id: str, now: int) -> bool:
-    """Use up the approval for one shown code. Return False if it is used already or was refused."""
+    """Use up the approval for one act. Return False if it is used already or was refused."""
     allowed = (approval.c.id == approval_id, approval.c.approved.is_(True), approval.c.expires_at > now)
     unused = approval.c.executed_at.is_(None)
     return update_rows(connection, approval, (*allowed, unused), {"executed_at": now}) == 1
@@ -103,6 +124,6 @@ def execute(connection: Connection, approval_id: str, now: int) -> bool:
 def _with_names() -> Select[*tuple[object, ...]]:
     return (
         select(approval, account.c.login, account.c.domain_id, device.c.name.label("device_name"))
-        .join(account, approval.c.account_id == account.c.id)
-        .join(device, approval.c.device_id == device.c.id)
+        .outerjoin(account, approval.c.account_id == account.c.id)
+        .outerjoin(device, approval.c.device_id == device.c.id)
     )

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 import pytest
 
 from sparekey.app.emergency import offline as emergency
-from sparekey.app.emergency.approvals import ApprovalNeeded, approve
+from sparekey.app.emergency.approvals import approve
+from sparekey.app.emergency.second_person import ApprovalNeeded
 from sparekey.app.emergency.showing import Showing
 from sparekey.app.instance import Instance
 from sparekey.app.sessions.users import interface_name

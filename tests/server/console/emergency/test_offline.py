@@ -164,7 +164,7 @@ def test_s43_a_page_shows_a_code_only_after_approval_and_once(world: World, hedy
     second = ask(world, hedy, "POST", f"{PASSCODES}/show", {"caller": "called back", "device": world.device_id})
     assert (second.status, code_on(second)) == (303, "")
     shown, waiting = sorted(each.state for each in list_approvals(world.instance, HELP_DESK, now=NOW))
-    assert (shown, waiting) == (ApprovalState.SHOWN, ApprovalState.WAITING)
+    assert (shown, waiting) == (ApprovalState.USED, ApprovalState.WAITING)
 
 
 def test_s43_requesters_cannot_approve_over_the_pages(world: World) -> None:

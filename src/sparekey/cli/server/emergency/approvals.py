@@ -1,4 +1,4 @@
-"""`sparekey approval`: requests to show an emergency passcode, if the policy requires an approval."""
+"""`sparekey approval`: requests for acts that need an approval by policy."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from sparekey.app.emergency.approvals import ApprovalView
 from sparekey.cli.server import output
 from sparekey.cli.server.command import call_of, command, new_group, now, open_server
 
-app = new_group("Approve or refuse requests to show an emergency passcode.")
+app = new_group("Approve or refuse requests for acts by which one person alone could sign in as a user.")
 
 Request = Annotated[str, typer.Argument(metavar="ID", help="The id in `approval list`.")]
 
@@ -29,8 +29,10 @@ def list_some(
         "state",
         "yours",
         "decidable",
+        "act",
         "user",
         "device",
+        "subject",
         "asker",
         "caller",
         "note",
@@ -43,12 +45,11 @@ def list_some(
 
 @command(app, "approve", "approval approve 5f0c...")
 def approve(ctx: typer.Context, request: Request) -> None:
-    """Allow the operator to see the passcode once. You cannot approve your own request."""
+    """Allow the operator to do what they asked for, once. You cannot approve your own request."""
     call = call_of(ctx)
     with open_server(call) as server:
         done = server.run(approvals.approve, request, now=now())
-    words = f"{done.asker} can now show the passcode of {done.user} on {done.device}, once."
-    call.done(words, "approval", **_members(done))
+    call.done(f"{done.asker} can now {approvals.in_words(done)}, once.", "approval", **_members(done))
 
 
 @command(app, "refuse", "approval refuse 5f0c...")

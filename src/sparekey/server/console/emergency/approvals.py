@@ -1,4 +1,4 @@
-"""Approval requests for passcodes: approve or refuse a request of another person (S43)."""
+"""Approval requests: approve or refuse a request of another person (S43, S48)."""
 
 from typing import Final
 
@@ -26,10 +26,10 @@ def manage(visit: Visit) -> Reply:
 @pages.post("/{approval_id}/approve", Permission.EMERGENCY_APPROVE, again=manage, fresh=True)
 def approve(visit: Visit) -> Reply:
     done = approvals.approve(visit.instance, visit.actor, visit.path["approval_id"], now=visit.now)
-    return Redirect("/console", f"Approved. {done.asker} can show the passcode of {done.user} on {done.device} once.")
+    return Redirect("/console", f"Approved. {done.asker} can now {approvals.in_words(done)}, once.")
 
 
 @pages.post("/{approval_id}/refuse", Permission.EMERGENCY_APPROVE, again=manage, fresh=True)
 def refuse(visit: Visit) -> Reply:
     done = approvals.refuse(visit.instance, visit.actor, visit.path["approval_id"], now=visit.now)
-    return Redirect("/console", f"Refused. {done.asker} cannot show the passcode of {done.user} on {done.device}.")
+    return Redirect("/console", f"Refused. {done.asker} cannot {approvals.in_words(done)}.")

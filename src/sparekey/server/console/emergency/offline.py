@@ -8,9 +8,10 @@ from typing import Final
 from urllib.parse import quote
 
 from sparekey.app.emergency import offline as emergency
-from sparekey.app.emergency.approvals import ApprovalNeeded, ApprovalState
+from sparekey.app.emergency.approvals import ApprovalState
 from sparekey.app.emergency.offline import SHOW_PERMISSIONS
 from sparekey.app.emergency.overview import Overview, passcode_overview, tokencode_overview
+from sparekey.app.emergency.second_person import ApprovalNeeded
 from sparekey.app.emergency.showing import Showing
 from sparekey.core.emergency.offline import CodeKind
 from sparekey.core.permissions import Permission
@@ -126,6 +127,8 @@ def _shown(visit: Visit, kind: CodeKind) -> Reply:
     try:
         code = emergency.show(visit.instance, visit.actor, kind, _name(visit), device, showing, now=visit.now)
     except ApprovalNeeded:
+        if kind is CodeKind.TOKENCODE:
+            raise  # the page says why: this code alone would not need an approval
         # Not a mistake in the form: the request for approval has been made.
         said = "Approval requested. You can show the code when another person has approved."
         return Redirect(passcodes_of(_name(visit)), said)

@@ -79,7 +79,7 @@ LABELS: Final[Mapping[str, str]] = {
     "pin_lock": "PIN lock of the TPM",
     "help_text": "Help-desk text",
     "os_password": "Operating-system password",
-    "passcode_approval": "Approval for passcodes",
+    "passcode_approval": "Two people",
     "showings_warn": "Codes shown in an hour: warn after",
     "showings_limit": "Codes shown in an hour: limit",
     "code_window": "Tokencode window",
