@@ -132,3 +132,31 @@ def test_an_error_of_a_call_is_raised_to_its_caller_and_frees_the_thread() -> No
         pool.close()
 
     run(scene)
+
+
+def test_s46_all_sources_together_leave_threads_to_the_proven() -> None:
+    async def scene() -> None:
+        it = Scene(WorkPool("sign-ins", 6, 100))
+        tasks = await begun(*(it.ask(f"source 192.0.2.{number}/32", "a source") for number in range(20)))
+        tasks += await begun(*(it.ask("client:web", f"the client {number}") for number in range(4)))
+        for _ in range(1_000):
+            if sum(it.most_running.values()) == 6:
+                break
+            await asyncio.sleep(0.01)
+        assert sum(it.most_running.values()) == 6
+        assert it.most_running["client:web"] == 4
+        it.go.set()
+        await asyncio.gather(*tasks)
+        assert len(it.made) == 24
+
+    run(scene)
+
+
+def test_s46_a_pool_with_one_thread_serves_sources_too() -> None:
+    async def scene() -> None:
+        it = Scene(WorkPool("narrow", 1, 20))
+        it.go.set()
+        await asyncio.gather(*(it.ask("source 192.0.2.7/32") for _ in range(3)))
+        assert len(it.made) == 3
+
+    run(scene)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -21,6 +22,7 @@ from sparekey.server.console.site import CONSOLE
 from sparekey.server.errors import NO_SUCH_ROUTE, HttpFailure, failure_of
 from sparekey.server.headers import OneHost, ReplyHeaders
 from sparekey.server.paths import OneSpelling
+from sparekey.server.recognition import recognise
 from sparekey.server.rest import administration, sessions
 from sparekey.server.rest import sign_ins as rest_sign_ins
 from sparekey.server.selfservice import sign_in as self_service_sign_in
@@ -47,7 +49,7 @@ def create_application(service: Service, beside: Lifespan | None = None) -> Star
     application = Starlette(
         routes=_routes(service),
         middleware=[
-            Middleware(PartyOfRequest, service.settings),
+            Middleware(PartyOfRequest, service.settings, partial(recognise, service)),
             Middleware(ReplyHeaders, tls=service.settings.tls != "off"),
             Middleware(_ErrorsAnswered, failures),
             Middleware(OneHost),

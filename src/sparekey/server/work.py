@@ -3,6 +3,8 @@
 Rules:
 - A pool has a size and a longest queue, so that excess requests are rejected without using memory (S08).
 - Waiting calls are taken in turns, one of each party, and a full queue rejects a call of the largest party (S46).
+- All sources together hold a third of the threads. So anonymous requests, however many and from wherever, take memory
+  and processor time for few slow hashes at once, and threads are left to parties that have proved their identity (S46).
 - Sealing has its own pool, so that it never delays a sign-in.
 """
 
@@ -16,9 +18,12 @@ from typing import Final, ParamSpec, TypeVar, cast
 
 from sparekey.server.admission.fair_queue import FairQueue
 from sparekey.server.admission.parties import current_party
+from sparekey.server.admission.sources import is_source
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_PART_OF_SOURCES: Final = 3  # a third
 
 
 class Busy(Exception):
@@ -55,14 +60,17 @@ class WorkPool:
     def __init__(self, name: str, threads: int, waiting: int, most_of_one: int | None = None) -> None:
         """Run at most `threads` calls at a time, with at most `waiting` in the queue.
 
-        `most_of_one`: the threads that one party may hold. Set it below `threads` for work that can take seconds.
+        `most_of_one`: the threads that one party may hold that has proved its identity. Set it below `threads` for work
+        that can take seconds.
         """
         self._executor: Final = ThreadPoolExecutor(threads, name)
         self._threads: Final = threads
         self._most_of_one: Final = most_of_one or threads
-        self._lock: Final = Lock()  # over the three below
+        self._most_of_sources: Final = max(threads // _PART_OF_SOURCES, 1)
+        self._lock: Final = Lock()  # over the four below
         self._waiting: Final[FairQueue[_Call]] = FairQueue(max(waiting, 0))
         self._running: Final[Counter[str]] = Counter()
+        self._of_sources = 0
         self._busy = 0 if waiting >= 0 else threads
 
     async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -81,7 +89,7 @@ class WorkPool:
             starts = self._busy < self._threads and self._may_run(party)
             if starts:
                 self._busy += 1
-                self._running[party] += 1
+                self._count(party, 1)
                 lost = None
             else:
                 lost = self._waiting.add(party, call)
@@ -91,6 +99,8 @@ class WorkPool:
             lost.refuse()
 
     def _may_run(self, party: str) -> bool:
+        if is_source(party):
+            return self._of_sources < self._most_of_sources
         return self._running[party] < self._most_of_one
 
     def _work(self, party: str, call: _Call) -> None:
@@ -104,12 +114,17 @@ class WorkPool:
     def _next(self, finished: str) -> tuple[str, _Call] | None:
         """Return the call that runs after one of the party `finished`."""
         with self._lock:
-            self._running[finished] -= 1
-            if not self._running[finished]:
-                del self._running[finished]
+            self._count(finished, -1)
             following = self._waiting.take(self._may_run)
             if following is None:
                 self._busy -= 1
             else:
-                self._running[following[0]] += 1
+                self._count(following[0], 1)
             return following
+
+    def _count(self, party: str, change: int) -> None:
+        self._running[party] += change
+        if not self._running[party]:
+            del self._running[party]
+        if is_source(party):
+            self._of_sources += change

@@ -9,8 +9,6 @@ from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from typing import Final
 
-from sparekey.server.admission.sources import UNKNOWN
-
 
 @dataclass
 class Party:
@@ -20,14 +18,13 @@ class Party:
     count_connection_for: Callable[[str], None] = lambda _: None
 
 
-# Shared by all work outside a request, which is the server's own.
 _current: ContextVar[Party] = ContextVar("party")
-_NONE: Final = Party(UNKNOWN)
+_SERVER: Final = Party("server")  # of all work outside a request
 
 
 def current_party() -> str:
     """Return the name of the party of this request."""
-    return _current.get(_NONE).name
+    return _current.get(_SERVER).name
 
 
 def begin_request(party: Party) -> Token[Party]:

@@ -1,21 +1,31 @@
-"""Finds the party of each request: the outermost part of the ASGI application."""
+"""Finds the party of each request, and lets its work begin in turn: the outermost part of the ASGI application."""
 
+from collections.abc import Callable
+
+from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sparekey.core.networks import is_within
-from sparekey.server.admission.parties import Party, begin_request, end_request
+from sparekey.server.admission.parties import Party, begin_request, current_party, end_request
 from sparekey.server.admission.sources import client_address, source_of
+from sparekey.server.admission.turns import Turns
 from sparekey.server.settings import Settings
 
 CONNECTION: str = "sparekey.connection"  # the extension in the scope that has the `connections.Connection`
 
 
 class PartyOfRequest:
-    """Set the party of each request, and the address of the client behind trusted proxies."""
+    """Set the party of each request, and the address of the client behind trusted proxies. Then wait for its turn.
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    `recognise`: proves the party of a request by its head alone, if it was here lately. Else the request waits with
+    all others of its source.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings, recognise: Callable[[Request], object]) -> None:
         self._app = app
         self._settings = settings
+        self._recognise = recognise
+        self._turns = Turns()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -34,6 +44,8 @@ class PartyOfRequest:
             party.count_connection_for = connection.count_for
         token = begin_request(party)
         try:
+            self._recognise(Request(scope))
+            await self._turns.wait(current_party())
             await self._app(scope, receive, send)
         finally:
             end_request(token)

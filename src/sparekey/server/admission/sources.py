@@ -2,19 +2,26 @@
 
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Final
 
 from sparekey.core.networks import is_within
 
-UNKNOWN = "unknown source"
+_PREFIX: Final = "source "  # no name of a device, client or user begins so
+UNKNOWN: Final = f"{_PREFIX}unknown"
 
 
 def source_of(address: str, ipv4_prefix: int = 32, ipv6_prefix: int = 64) -> str:
-    """Return the source of an address, such as `192.0.2.7/32`. Addresses that cannot be read are one source."""
+    """Return the source of an address, such as `source 192.0.2.7/32`. Addresses that cannot be read are one source."""
     parsed = _parsed(address)
     if parsed is None:
         return UNKNOWN
     prefix = ipv4_prefix if isinstance(parsed, IPv4Address) else ipv6_prefix
-    return str(ip_network((parsed, prefix), strict=False))
+    return f"{_PREFIX}{ip_network((parsed, prefix), strict=False)}"
+
+
+def is_source(party: str) -> bool:
+    """Return True if the party has not proved its identity: it is a source."""
+    return party.startswith(_PREFIX)
 
 
 def client_address(peer: str, forwarded: Sequence[str], trusted: Sequence[str]) -> str:

@@ -15,7 +15,6 @@ async def get_caller(service: Service, request: Request, now: int) -> Caller:
     token = bearer_of(request)
     caller = None
     if token:
-        service.known.prove(token)
         caller = await service.administration.run(find_caller, service.instance, token, address_of(request), now)
     if caller is not None and caller.session is not None and not is_admitted(service, request):
         caller = None  # administrators cannot sign in from this address, so the session is not used where it began

@@ -31,7 +31,6 @@ class ClientInterfaces:
         if interface is not None and second == now:
             prove(interface.actor)
             return interface
-        self._service.known.prove(key)
         interface = await self._service.contacts.run(find_client_interface, self._service.instance, key, address, now)
         if interface is None:
             self._known.pop(asked, None)

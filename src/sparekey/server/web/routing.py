@@ -54,7 +54,6 @@ def _handler(
         arrived = Floor.arrival()
         visit = admitted(service, site, request)
         pool = site.sessions.pool(service)
-        service.known.prove(token_of(site, request))
         try:
             with files.one(is_file=is_file):
                 is_large = page.changes and announced_size(request) > ANONYMOUS_BODY
