@@ -1,4 +1,4 @@
-"""Turns of the event loop: nobody waits for many requests of another party, and sources together leave time."""
+"""Turns of the event loop: no party waits for many requests of another one, and sources together leave time."""
 
 import asyncio
 from collections.abc import Callable, Coroutine

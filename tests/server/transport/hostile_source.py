@@ -5,7 +5,7 @@
 Kinds:
 - `silent`: TCP alone; `idle`: TLS, and nothing more.
 - `head`: a byte of a head every half second; `body`: a head, and half of the body that it announces.
-- `console`, `self-service`, `session`: sign-ins of a name that nobody has, one after the other, of the slowest text.
+- `console`, `self-service`, `session`: sign-ins of an unknown name, one after the other, with the slowest text.
 - `key`: REST with a key that is not valid; `device`: requests of devices that are not enrolled; `page`: sign-in pages.
 
 It runs only when the machine has nothing else to do, because a real one has a processor of its own. Prints `open` when
