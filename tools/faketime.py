@@ -22,7 +22,7 @@ What was found with libfaketime 0.9.10 (Debian 13), and what follows from it:
 - A wait that has begun ends after the *real* time it was given. `Event.wait(3600)`, `sleep` and a quiet `epoll` do not
   wake because the clock moved a day: a daemon's hourly task comes at its next wake-up. Tell it to act, do not wait.
 - Seen to work across moves: threads with timed waits, asyncio timers, TLS servers and clients of `ssl` (certificates
-  are checked by the faked time), subprocesses, granian, psycopg against a PostgreSQL that has the real time.
+  are checked by the faked time), subprocesses, uvicorn, psycopg against a PostgreSQL that has the real time.
 - A move ends the idle keep-alive connections of a server (to it they timed out): a client connects again.
 - A process started with `clock_only` and one started without it show monotonic clocks years apart: to a program that
   keeps monotonic times in a file, changing from one to the other looks like a reboot.

@@ -32,7 +32,7 @@ VARIABLES = {"SPAREKEY_TLS": "off", "SPAREKEY_REFUSAL_FLOOR_MS": "20", "SPAREKEY
 
 @dataclass
 class Interfaces:
-    """One server process, and its callers."""
+    """A server and its callers."""
 
     stage: Stage
     instance: Instance
@@ -73,9 +73,9 @@ class Interfaces:
 
 
 @contextmanager
-def a_server(directory: Path, database: str) -> Iterator[Interfaces]:
+def a_server(directory: Path, database: str, processes: int = 1) -> Iterator[Interfaces]:
     with Stage(directory, print) as stage:
-        stage.add_variables(VARIABLES)
+        stage.add_variables({**VARIABLES, "SPAREKEY_WORKERS": str(processes)})
         create_server(stage.server_data, NewServer(Secret(database)), ROOT, clock.now())
         with an_opened(stage.server_data) as instance:
             user, device = (a_user(instance, pin=PIN, now=clock.now()), a_device(instance, now=clock.now()))
@@ -83,16 +83,16 @@ def a_server(directory: Path, database: str) -> Iterator[Interfaces]:
             yield Interfaces(stage, instance, stage.start_server(free_port()), user, device, key)
 
 
-def test_s06_counts_survive_kill_9_of_a_worker(postgresql_url: str, tmp_path: Path) -> None:
-    counts_survive(tmp_path, postgresql_url, "worker")
+def test_s06_counts_survive_kill_9_of_the_workers(postgresql_url: str, tmp_path: Path) -> None:
+    counts_survive(tmp_path, postgresql_url, "workers", processes=2)
 
 
 def test_s06_counts_survive_kill_9_of_the_server(tmp_path: Path) -> None:
-    counts_survive(tmp_path, "", "all")
+    counts_survive(tmp_path, "", "server")
 
 
-def counts_survive(directory: Path, database: str, victim: str) -> None:
-    with a_server(directory, database) as interfaces:
+def counts_survive(directory: Path, database: str, victim: str, processes: int = 1) -> None:
+    with a_server(directory, database, processes) as interfaces:
         answered = asyncio.run(guess_and_kill(interfaces, victim))
         assert account_row(interfaces.instance, interfaces.user.login).failures == interfaces.decided()
         assert answered <= interfaces.decided()
@@ -108,7 +108,7 @@ async def guess_and_kill(interfaces: Interfaces, victim: str) -> int:
     kill_9(interfaces.server, victim)
     replies = await guesses
     assert not any(reply is not None and reply.is_granted for reply in replies)
-    if victim == "all":
+    if victim == "server":
         interfaces.server.process.wait(timeout=20)
         interfaces.server = interfaces.stage.start_server(interfaces.server.port)
     # the answers that came are of decided guesses and, past the limit, of none: they stop at the limit here
@@ -116,19 +116,19 @@ async def guess_and_kill(interfaces: Interfaces, victim: str) -> int:
 
 
 def kill_9(server: Server, victim: str) -> None:
-    """The one process that answers, or all of them."""
-    parent = server.process.pid
-    workers = [int(child) for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
-    assert workers
-    for pid in workers if victim == "worker" else [parent, *workers]:
-        os.kill(pid, signal.SIGKILL)
+    """Kill the server, which is one process here, or all workers of a server with several."""
+    pid = server.process.pid
+    workers = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    assert bool(workers) == (victim == "workers")
+    for each in workers or [pid]:
+        os.kill(each, signal.SIGKILL)
 
 
 async def guess_again(interfaces: Interfaces) -> None:
     """Guess on once the server answers again: after the limit the right passcode is refused, too."""
     await asyncio.to_thread(poll, lambda: is_listening(interfaces.server.port), "the server to answer")
     replies: list[Reply | None] = [None]
-    while None in replies:  # until the new worker takes over, connections break off
+    while None in replies:  # until the new workers take over, connections break off
         replies = await interfaces.ask(interfaces.wrong_passcodes())
     replies += await interfaces.ask([interfaces.user.typed(clock.now()).reveal()])
     assert [reply for reply in replies if reply is None or reply.is_granted] == []

@@ -238,7 +238,7 @@ def things_went_wrong_and_were_logged(run: Run) -> None:
     directory, stage = run.site.stage.directory, run.site.stage
     server_log = (directory / f"server-{run.site.port}.log").read_text()
     agent_log = (directory / "agent.log").read_text()
-    for words in ("unforeseen error", "OperationalError", "IntegrityError", "VaultError", "debug"):
+    for words in ("unforeseen error", "OperationalError", "IntegrityError", "VaultError", "Started server"):
         assert words in server_log
     assert "a sign-in failed" in agent_log
     said = [server_log, agent_log, *(answer.words for _, answer in stage.answers)]
@@ -246,4 +246,4 @@ def things_went_wrong_and_were_logged(run: Run) -> None:
     shown = "".join(answer.output for command, answer in stage.answers if "emergency show" in command)
     assert found_in(shown.encode(), run.canaries)
     audit_log = next(answer.output for command, answer in reversed(stage.answers) if "audit list" in command)
-    assert audit_log.count("sign-in.denied") > 20
+    assert audit_log.count("sign-in.denied") > 10  # refusals of names that nobody has are one event a minute

@@ -2,12 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from functools import partial
 from typing import Any
 
-from tests.builders import NOW, PIN, a_device, a_user
+from tests.builders import NOW, PIN, a_user
 from tests.server.asgi import Reply
-from tests.server.interfaces import Interfaces, is_granted, make_administrator, run
+from tests.server.interfaces import Interfaces, at_devices, is_granted, make_administrator, run
 
 FULL_WIDTH = str.maketrans("0123456789", "０１２３４５６７８９")
 ARABIC = str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")
@@ -40,7 +39,7 @@ async def at_once(*asked: Coroutine[Any, Any, Reply]) -> list[Reply]:
 
 
 def test_s03_a_used_code_is_not_accepted_in_another_form(interfaces: Interfaces) -> None:
-    device = a_device(interfaces.instance)
+    sign_in = at_devices(interfaces, 20)
     for pin in ("", PIN):
         # a token without a PIN works at no administrators' interface, nor for them at self-service
         for interface in ("device", "rest", "self-service", *(("session", "console") if pin else ())):
@@ -49,7 +48,7 @@ def test_s03_a_used_code_is_not_accepted_in_another_form(interfaces: Interfaces)
                 make_administrator(interfaces.instance, user.login)
             code = user.totp.code(user.step(NOW))
             ways: dict[str, Callable[..., Coroutine[Any, Any, Reply]]] = {
-                "device": partial(interfaces.sign_in, device),
+                "device": sign_in,
                 "rest": interfaces.rest,
                 "session": interfaces.session,
                 "console": interfaces.console,

@@ -9,7 +9,7 @@ from sparekey.core.audit_log.actions import Action
 from sparekey.storage.unit_of_work import Database
 from tests.builders import NOW, PIN, ROOT, User, a_device, a_token, a_user, account_row, an_instance, logged_events
 from tests.server.asgi import Reply
-from tests.server.interfaces import Interfaces, interfaces_of, is_granted, make_administrator, run
+from tests.server.interfaces import Interfaces, at_devices, interfaces_of, is_granted, make_administrator, run
 
 GUESSES = 200
 LIMIT = 5
@@ -22,7 +22,7 @@ def wrong_codes(user: User, count: int) -> list[str]:
 
 
 def test_s06_at_most_the_limit_of_answers_depends_on_the_guess(any_interfaces: Interfaces) -> None:
-    alice, device = a_user(any_interfaces.instance, pin=PIN), a_device(any_interfaces.instance)
+    alice, sign_in = a_user(any_interfaces.instance, pin=PIN), at_devices(any_interfaces, GUESSES // 2)
     make_administrator(any_interfaces.instance, alice.login)
 
     async def guess_at_once() -> list[Reply]:
@@ -31,7 +31,7 @@ def test_s06_at_most_the_limit_of_answers_depends_on_the_guess(any_interfaces: I
             *(any_interfaces.session(alice.login, guess) for guess in guesses[:20]),  # more at once are turned away
             *(any_interfaces.self_service(alice.login, guess) for guess in guesses[20:60]),
             *(any_interfaces.rest(alice.login, guess) for guess in guesses[60::2]),
-            *(any_interfaces.sign_in(device, alice.login, guess) for guess in guesses[61::2]),
+            *(sign_in(alice.login, guess) for guess in guesses[61::2]),
         )
 
     replies = run(guess_at_once())

@@ -177,7 +177,6 @@ def test_s06_counts_survive_a_crash(tmp_path: Path) -> None:
     instance.database.close()
 
 
-@pytest.mark.xfail(strict=True, reason="granian names itself; remove this mark with the next HTTP server")
 def test_s61_no_reply_names_the_software_of_the_server(tmp_path: Path) -> None:
     data = a_data_directory(tmp_path)
     with serving(data) as served:

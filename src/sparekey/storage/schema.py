@@ -41,8 +41,8 @@ def upgrade_in(connection: Connection, target: str = "head") -> str | None:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
     revision = _revision(connection)
-    if revision is not None and revision not in known_revisions():
-        raise SchemaError(_newer(revision))
+    if revision is not None:
+        verify_known(connection)
     if revision == HEAD and target == "head":
         return revision
     from alembic import command  # noqa: PLC0415 -- takes longer to load than most commands take to run
@@ -68,15 +68,23 @@ def verify_current(engine: Engine) -> None:
     if revision == HEAD:
         return
     if revision is None:
-        raise SchemaError(nothing_there(engine))
+        raise SchemaError(_nothing_there(engine))
     if revision in known_revisions():
         place = engine.url.render_as_string(hide_password=True)
         raise SchemaError(f"{place} is at revision {revision}, this version needs {HEAD}; run: sparekey upgrade")
     raise SchemaError(_newer(revision))
 
 
-def nothing_there(engine: Engine) -> str:
-    """Return the message for a database without tables of Sparekey."""
+def verify_known(connection: Connection) -> None:
+    """Raise SchemaError if the database has no tables of Sparekey, or those of a newer version."""
+    revision = _revision(connection)
+    if revision is None:
+        raise SchemaError(_nothing_there(connection.engine))
+    if revision not in known_revisions():
+        raise SchemaError(_newer(revision))
+
+
+def _nothing_there(engine: Engine) -> str:
     return f"{engine.url.render_as_string(hide_password=True)} holds no Sparekey database; run: sparekey init"
 
 

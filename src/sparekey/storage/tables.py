@@ -599,9 +599,6 @@ approval = Table(
     _id(),
     Column("account_id", ForeignKey("account.id"), nullable=True, index=True),  # none: it is about no single user
     Column("device_id", ForeignKey("device.id"), nullable=True),  # of the code that is shown
-    Column("act", String(32), nullable=False, server_default="passcode-shown"),  # core.emergency.acts.OperatorAct
-    Column("subject_id", String(64), nullable=False, server_default=""),  # of the token, domain or policy
-    Column("subject", String(200), nullable=False, server_default=""),  # its name when it was asked for
     Column("asked_by", String(160), nullable=False),
     Column("caller", String(200), nullable=False),
     Column("note", String(500), nullable=False),
@@ -613,6 +610,9 @@ approval = Table(
     Column("approved", Boolean, nullable=True),
     _time("executed_at"),
     _seal(),
+    Column("act", String(32), nullable=False, server_default="passcode-shown"),  # core.emergency.acts.OperatorAct
+    Column("subject_id", String(64), nullable=False, server_default=""),  # of the token, domain or policy
+    Column("subject", String(200), nullable=False, server_default=""),  # its name when it was asked for
     Index("ix_approval_asked_at_id", "asked_at", "id"),
 )
 

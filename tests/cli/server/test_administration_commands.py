@@ -5,11 +5,12 @@ import io
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import insert, select, text
 
 from sparekey.core.permissions import PREDEFINED
 from sparekey.storage import schema
 from sparekey.storage.engine import open_engine
+from sparekey.storage.tables import data_key
 from tests.cli.server.commands import Operator
 
 
@@ -112,13 +113,18 @@ def test_a_user_with_an_end(operator: Operator) -> None:
 
 
 def at_revision(data: Path, revision: str) -> None:
-    """Puts a database of another release in the place of the server's."""
+    """Put a database of another release with the server's data keys in the place of its own."""
     file = data / "sparekey.db"
+    engine = open_engine(f"sqlite:///{file}")
+    with engine.begin() as connection:
+        keys = [dict(row._mapping) for row in connection.execute(select(data_key))]
+    engine.dispose()
     for suffix in ("", "-wal", "-shm"):
         Path(f"{file}{suffix}").unlink(missing_ok=True)
     engine = open_engine(f"sqlite:///{file}")
     with engine.begin() as connection:
         schema.upgrade_in(connection, "0001")
+        connection.execute(insert(data_key), keys)
         connection.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
     engine.dispose()
 

@@ -187,7 +187,7 @@ def _disabled_for_a_while(interfaces: Interfaces, carol: User, meanwhile: Callab
 
 def _locked_for_a_while(interfaces: Interfaces, carol: User, meanwhile: Callable[[], object]) -> None:
     for _ in range(LIMIT):
-        run(interfaces.rest(carol.login, carol.wrong(NOW).reveal()))
+        run(interfaces.session(carol.login, carol.wrong(NOW).reveal()))
     meanwhile()
     users.unlock(interfaces.instance, ROOT, carol.login, now=NOW)
 

@@ -13,7 +13,6 @@ from sparekey.app.vault import Vault
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.permissions import Actor
 from sparekey.storage import schema
-from sparekey.storage.schema import SchemaError
 from sparekey.storage.seal_sides import SEALED_SINCE
 from sparekey.storage.unit_of_work import Database
 
@@ -34,12 +33,10 @@ def upgrade_database(database: Database, keystore: Keystore, mark: SealMark, act
     VaultError if the keys do not belong to it.
     """
     with database.write() as connection:
-        if schema.current_in(connection) is None:
-            raise SchemaError(schema.nothing_there(database.engine))
+        schema.verify_known(connection)  # before the keys: those of a newer version may be wrapped in another way
         vault = Vault.load(connection, keystore)
         with_seals(connection, vault)
-        is_known = schema.current_in(connection) in schema.known_revisions()
-        altered = altered_before(connection, mark) if is_known else {}
+        altered = altered_before(connection, mark)
         before, after = schema.upgrade_in(connection), schema.HEAD
         sealed = seal_once(connection, mark, altered)
         if before != after:
