@@ -246,4 +246,4 @@ def things_went_wrong_and_were_logged(run: Run) -> None:
     shown = "".join(answer.output for command, answer in stage.answers if "emergency show" in command)
     assert found_in(shown.encode(), run.canaries)
     audit_log = next(answer.output for command, answer in reversed(stage.answers) if "audit list" in command)
-    assert audit_log.count("sign-in.denied") > 10  # refusals of names that nobody has are one event a minute
+    assert audit_log.count("sign-in.denied") > 10  # refusals of unknown names are one event a minute

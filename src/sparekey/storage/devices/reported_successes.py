@@ -9,10 +9,11 @@ from typing import Final
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from sparekey.core.offline.reported_successes import HOUR, Past
+from sparekey.durations import DAY_SECONDS
 from sparekey.storage.rows import all_as
 from sparekey.storage.tables import account, device, reported_success, token
 
-KEPT: Final = 30 * 86_400  # seconds
+KEPT: Final = 30 * DAY_SECONDS
 _MINUTE: Final = 60
 _COLUMNS: Final = reported_success.c
 
