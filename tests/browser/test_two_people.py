@@ -54,7 +54,9 @@ def test_one_asks_the_other_approves_and_it_is_shown_once(
     row = other.get_by_role("region", name="Waiting for approval").get_by_role("row", name="alice")
     expect(row).to_contain_text("known voice")
     row.get_by_role("button", name="Approve").click()
-    expect(other.get_by_role("status")).to_contain_text("hedy can show the passcode of alice on laptop-alice once")
+    expect(other.get_by_role("status")).to_contain_text(
+        "hedy can now show an offline emergency passcode (laptop-alice) of alice, once"
+    )
     page.get_by_role("button", name="Show the approved code").click()  # appears automatically
     shown = page.get_by_role("region", name=f"{PASSCODE} on laptop-alice")
     assert len("".join(shown.locator(".group b").all_inner_texts())) == 15

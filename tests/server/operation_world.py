@@ -28,6 +28,7 @@ from sparekey.app.sessions.clients import add_client
 from sparekey.app.sessions.passkeys import insert_passkey
 from sparekey.app.tokens import life_cycle as token_lifecycle
 from sparekey.core.audit_log.actions import Action
+from sparekey.core.permissions import Actor
 from sparekey.core.policy.kinds import PolicyKind
 from sparekey.core.reasons import Method
 from sparekey.core.sign_in.outcome import Granted
@@ -169,8 +170,9 @@ def _alarm(world: World) -> Members:
 
 def _an_approval(world: World) -> Members:
     """Create a request of another operator that waits for approval."""
+    asker = Actor(f"user:{a_user(world.instance).account_id}", ())
     with world.instance.database.write() as connection:
-        ask_for_passcode(connection, ROOT, world.alice.account_id, world.device_id)
+        ask_for_passcode(connection, asker, world.alice.account_id, world.device_id)
     (waiting,) = list_approvals(world.instance, ROOT, now=NOW)
     return {"approval_id": waiting.id}
 

@@ -45,9 +45,11 @@ def test_s42_a_locked_user_gets_the_notice_once_the_mail_server_is_back(tmp_path
             collector.start()
             wait_until(lambda: mail.received, served)
             unlock(instance, ROOT, "alice", now=clock_now())
+            wait_until(lambda: len(mail.received) == 2, served)
             wait_until(lambda: "account.unlocked" in {each["msgid"] for each in collector.messages()}, served)
             assert served.stop() == 0
-        (told,) = mail.received
+        told, unlocked = mail.received
+        assert unlocked.subject == "Your account was unlocked"
         assert (told.recipients, told.subject) == (["alice@example.org"], "Your account is locked")
         assert told.was_tls
         with instance.database.read() as connection:

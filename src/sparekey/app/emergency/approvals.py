@@ -166,8 +166,6 @@ def _views(
     people = named - {reader.name} if only_own else named
     called = names_of_actors(connection, reader, people)
     rights = _rights(connection, requests, now) if not only_own else {}
-    waiting = [] if only_own else [request for request in requests if _state(request, now) is ApprovalState.WAITING]
-    makers = {asked_by for asked_by in {each.asked_by for each in waiting} if _made(connection, asked_by, reader, now)}
     return [
         ApprovalView(
             id=request.id,
@@ -186,8 +184,7 @@ def _views(
             asker=called.get(request.asked_by, request.asked_by),
             decider=called.get(request.decided_by, request.decided_by) if request.decided_by is not None else None,
             yours=is_same_person(reader, request.asked_by),
-            decidable=request.asked_by not in makers
-            and _is_decidable(reader, request, rights.get(request.account_id or "", ()), now),
+            decidable=_is_decidable(reader, request, rights.get(request.account_id or "", ()), now),
             device_id=request.device_id or "",
         )
         for request in requests
@@ -202,7 +199,10 @@ def _rights(connection: Connection, requests: Sequence[Approval], now: int) -> d
 
 
 def _is_decidable(reader: Actor, request: Approval, rights: Sequence[Grant], now: int) -> bool:
-    """Return True if `decide_in` would accept the reader now. `rights`: those of the user."""
+    """Return True if `decide_in` would accept the reader now, unless the asker made the reader. `rights`: the user's.
+
+    That is rare and takes seven statements to find out, so a list leaves it to the decision.
+    """
     return (
         _state(request, now) is ApprovalState.WAITING
         and is_second_person(reader, request.asked_by)

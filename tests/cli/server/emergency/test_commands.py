@@ -12,7 +12,8 @@ from sparekey.app.emergency import offline as emergency
 from sparekey.app.emergency.approvals import approve
 from sparekey.app.emergency.second_person import ApprovalNeeded
 from sparekey.app.emergency.showing import Showing
-from sparekey.app.instance import Instance
+from sparekey.app.instance import TOP_DOMAIN, Instance
+from sparekey.app.people.users import add_user
 from sparekey.app.sessions.users import interface_name
 from sparekey.app.sign_in.verification import SignInInterface
 from sparekey.clock import now as clock_now
@@ -21,7 +22,7 @@ from sparekey.core.permissions import Actor, Grant, Permission
 from sparekey.secret import Secret
 from sparekey.server.settings import read_settings
 from sparekey.wiring.server import open_instance
-from tests.builders import PIN, User, a_filled_device, a_user, granted, submit
+from tests.builders import PIN, ROOT, User, a_filled_device, a_user, granted, submit
 from tests.cli.server.commands import CommandResult, Operator
 
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -49,9 +50,9 @@ def alice(operator: Operator) -> User:
 
 
 def an_administrator(operator: Operator, login: str) -> Actor:
-    """Create another user, who may do everything."""
+    """Create another user, who may do everything. No operator gave them a factor, so they are a second person."""
     with opened(operator) as instance:
-        account_id = a_user(instance, login, now=clock_now()).account_id
+        account_id = add_user(instance, ROOT, login, TOP_DOMAIN, now=clock_now())
     return Actor(f"user:{account_id}", (Grant(frozenset(Permission), None),), account_id)
 
 
