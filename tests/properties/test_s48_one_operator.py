@@ -94,7 +94,7 @@ class OneOperator(RuleBasedStateMachine):
             return None
 
     def _pin(self) -> str:
-        return f"p{next(_numbers) % 10_000_000}"
+        return f"p{next(_numbers):07}"
 
     @rule(seconds=st.sampled_from(WAITS))
     def wait(self, seconds: int) -> None:
