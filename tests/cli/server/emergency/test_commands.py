@@ -50,7 +50,7 @@ def alice(operator: Operator) -> User:
 
 
 def an_administrator(operator: Operator, login: str) -> Actor:
-    """Create another user, who may do everything. No operator gave them a factor, so they are a second person."""
+    """Create another user, who may do everything. No operator gave them a factor, so they can approve."""
     with opened(operator) as instance:
         account_id = add_user(instance, ROOT, login, TOP_DOMAIN, now=clock_now())
     return Actor(f"user:{account_id}", (Grant(frozenset(Permission), None),), account_id)
