@@ -5,7 +5,7 @@ Rules:
   (`emergency.second_person`). Within fifteen minutes an approver in the user's domain approves or refuses. Then the
   operator does the same again, and it works once.
 - Operators cannot approve their own request, and an API client cannot make one (`core.emergency.two_people`). An
-  account to which the operator gave both factors within a day cannot approve. An approver needs at least the
+  account that has both factors from the operator cannot approve. An approver needs at least the
   rights of the user concerned. Lists mark the requests that the reader may decide on.
 - A request about no single user, such as the change of a policy, needs an approver at the top domain.
 - Each step is logged in its own transaction, and one conditional UPDATE decides each race.
@@ -124,9 +124,9 @@ def decide_in(connection: Connection, actor: Actor, approval_id: str, *, approve
     if request.login is not None:
         # Safe because this also refuses an approver with fewer rights than the user whose factor is replaced.
         get_account(connection, actor, request.login, Permission.EMERGENCY_APPROVE)
-    if _made(connection, request.asked_by, actor, now):
+    if _gave_both_factors(connection, request.asked_by, actor, now):
         raise NotAllowed(
-            "the operator who asks gave you both of your factors within a day, so that you may be one person",
+            "the operator who asks gave you both of your factors, so that you may be one person",
             "ask another approver",
         )
     if not approvals.decide(connection, approval_id, actor.name, approved=approved, now=now):
@@ -143,8 +143,8 @@ def decide_in(connection: Connection, actor: Actor, approval_id: str, *, approve
     )
 
 
-def _made(connection: Connection, asked_by: str, approver: Actor, now: int) -> bool:
-    """Return True if the operator who asks gave the approver both factors, and may be the same person."""
+def _gave_both_factors(connection: Connection, asked_by: str, approver: Actor, now: int) -> bool:
+    """Return True if the approver has both factors from the operator who asks: the two may be one person."""
     if approver.account_id is None or not is_second_person(approver, asked_by):
         return False
     return held_by_name(connection, asked_by, approver.account_id, now).factors is Factor.BOTH
@@ -199,9 +199,10 @@ def _rights(connection: Connection, requests: Sequence[Approval], now: int) -> d
 
 
 def _is_decidable(reader: Actor, request: Approval, rights: Sequence[Grant], now: int) -> bool:
-    """Return True if `decide_in` would accept the reader now, unless the asker made the reader. `rights`: the user's.
+    """Return True if `decide_in` would accept the reader now, unless the reader has both factors from the asker.
 
-    That is rare and takes seven statements to find out, so a list leaves it to the decision.
+    A list leaves that to the decision, because it is rare, and finding it out takes seven statements.
+    `rights`: those of the user.
     """
     return (
         _state(request, now) is ApprovalState.WAITING

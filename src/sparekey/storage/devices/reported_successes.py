@@ -53,9 +53,8 @@ class UsedCodes:
 def past_of(connection: Connection, device_id: str, account_id: str, now: int) -> Past:
     """Return the last hour of this user on this device. Outages of the present minute are not counted again."""
     minute = now // _MINUTE
-    earlier = _COLUMNS.minute
     query = select(_COLUMNS.minute, _COLUMNS.cost, _COLUMNS.short_outage).where(
-        _COLUMNS.device_id == device_id, _COLUMNS.account_id == account_id, earlier >= (now - HOUR) // _MINUTE
+        _COLUMNS.device_id == device_id, _COLUMNS.account_id == account_id, _COLUMNS.minute >= (now - HOUR) // _MINUTE
     )
     rows = connection.execute(query).all()
     outages = {row.minute for row in rows if row.short_outage and row.minute != minute}
