@@ -11,7 +11,8 @@ _RULES = {
     "resultTypes": ["violations"],
     "preload": False,  # no rule of these asks for it
 }
-_UNFOLD = """() => {
+_UNFOLD = """async () => {
+  await new Promise(requestAnimationFrame); // the page hears first that its size changed
   document.querySelectorAll("details").forEach((each) => { each.open = true; });
   document.getAnimations().forEach((each) => each.finish());
 }"""

@@ -173,7 +173,7 @@ def _an_approval(world: World) -> Members:
     asker = Actor(f"user:{a_user(world.instance).account_id}", ())
     with world.instance.database.write() as connection:
         ask_for_passcode(connection, asker, world.alice.account_id, world.device_id)
-    (waiting,) = list_approvals(world.instance, ROOT, now=NOW)
+    (waiting,) = [each for each in list_approvals(world.instance, ROOT, now=NOW) if each.asked_by == asker.name]
     return {"approval_id": waiting.id}
 
 
