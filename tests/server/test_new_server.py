@@ -14,6 +14,7 @@ from sparekey.app.ports import KeyPurpose, KeystoreError
 from sparekey.app.server.initialise import initialise
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import BadInput, Conflict
+from sparekey.core.networks import SourcePrefixes
 from sparekey.core.policy.kinds import PolicyKind
 from sparekey.core.policy.offline import OfflinePolicy
 from sparekey.keystore.local_ca import read_scope
@@ -36,9 +37,10 @@ def everything_in(directory: Path) -> dict[str, bytes]:
 def test_a_new_server_can_be_opened(tmp_path: Path, database_url: str) -> None:
     wish = NewServer(Secret(database_url), "127.0.0.1:9999", ("login.example.org",))
     create_server(tmp_path / "data", wish, ROOT, NOW)
-    settings = read_settings(tmp_path / "data", {})
+    settings = read_settings(tmp_path / "data", {"SPAREKEY_SOURCE_IPV6_PREFIX": "48"})
     assert (settings.listen, settings.names) == (wish.listen, wish.names)
     instance = open_instance(tmp_path / "data", settings)
+    assert instance.source_prefixes == SourcePrefixes(32, 48)
     assert [each.name for each in list_domains(instance, ROOT)] == [TOP_DOMAIN]
     (policy,) = list_policies(instance, ROOT, PolicyKind.OFFLINE)
     assert (policy.name, policy.is_default, OfflinePolicy.of(policy.values)) == (DEFAULT_POLICY, True, OfflinePolicy())

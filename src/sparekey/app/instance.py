@@ -11,6 +11,7 @@ from sparekey.app.installed_codes import RecentlyInstalled
 from sparekey.app.ports import Keystore
 from sparekey.app.vault import Vault
 from sparekey.core.audit_log.actions import OK, Action
+from sparekey.core.networks import SourcePrefixes
 from sparekey.core.permissions import Actor
 from sparekey.json_value import Json
 from sparekey.sealed import Run, one_by_one
@@ -35,6 +36,7 @@ class Instance:
     vault: Vault
     ca_certificate: bytes  # DER of the CA that devices pin; enrolment codes contain its hash
     run: Run = one_by_one  # the map function that seals records, for example of a pool
+    source_prefixes: SourcePrefixes = SourcePrefixes()
     sign_in_came: Callable[[], None] = _nothing  # lets sealing give way
     installed: RecentlyInstalled = field(default_factory=RecentlyInstalled, compare=False)
 

@@ -21,7 +21,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from sparekey.core.names import is_mail_address
-from sparekey.core.networks import is_network
+from sparekey.core.networks import SourcePrefixes, is_network
 from sparekey.durations import DAY_SECONDS
 from sparekey.keystore.service_user import do_about_owner
 from sparekey.secret import Secret
@@ -229,7 +229,8 @@ class Settings:
         is_network,
     )
     source_ipv4_prefix: int = _number(
-        "The bits of an IPv4 address that make one source. Connections and work are shared fairly among sources.",
+        "The bits of an IPv4 address that make one source. Connections and work are shared fairly among sources, "
+        "and refusals of unknown names are logged for each source.",
         8,
         32,
         32,
@@ -278,6 +279,11 @@ class Settings:
     def address(self) -> tuple[str, int]:
         """Return the listening host and port."""
         return split_listen(self.listen)
+
+    @property
+    def source_prefixes(self) -> SourcePrefixes:
+        """Return the bits of an address that make one source."""
+        return SourcePrefixes(self.source_ipv4_prefix, self.source_ipv6_prefix)
 
     @property
     def url(self) -> str:

@@ -104,6 +104,7 @@ def open_instance(directory: Path, settings: Settings) -> Instance:
             vault=vault,
             ca_certificate=local_ca.read_ca_certificate(ca_file(directory, settings)),
             run=workers.map,
+            source_prefixes=settings.source_prefixes,
             sign_in_came=workers.sign_in_came,
         )
     except BaseException:

@@ -7,7 +7,7 @@ from typing import Any
 from sparekey.clock import monotonic
 from sparekey.server.admission.turns import SECONDS_OF_A_SOURCE, Turns
 
-HOSTILE, ANOTHER = "source 192.0.2.7/32", "source 192.0.2.8/32"
+HOSTILE, ANOTHER = "source 192.0.2.7", "source 192.0.2.8"
 
 
 def run(scene: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -44,7 +44,7 @@ def test_s46_sources_together_leave_time_between_their_requests() -> None:
     async def scene() -> None:
         turns, begun, number = Turns(), list[str](), 25
         since = monotonic()
-        await asyncio.gather(*(_begin(turns, f"source 192.0.2.{host}/32", begun) for host in range(number)))
+        await asyncio.gather(*(_begin(turns, f"source 192.0.2.{host}", begun) for host in range(number)))
         assert (
             monotonic() - since >= (number - 1) * SECONDS_OF_A_SOURCE / 2
         )  # timers of the loop are whole milliseconds

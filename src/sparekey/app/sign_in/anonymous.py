@@ -3,8 +3,7 @@
 Rules:
 - A refusal is committed before its answer leaves, like every other one. Only its audit event waits for the end of the
   minute, so that attackers without an account cannot fill the chained log.
-- The source is the client's address at the consoles and over REST (IPv6: its network of 64 bits, which one client may
-  have for itself), a device, or an API client.
+- The source is the network of the client's address at the consoles and over REST, a device, or an API client.
 - A minute has at most a hundred events. Further sources, those with the fewest refusals, share one.
 """
 
@@ -17,7 +16,7 @@ from sqlalchemy import Connection
 from sparekey.app.audit import SYSTEM, AuditEntry, append
 from sparekey.app.instance import MICROSECONDS
 from sparekey.core.audit_log.actions import Action
-from sparekey.core.networks import source_of
+from sparekey.core.networks import SourcePrefixes
 from sparekey.core.reasons import Reason
 from sparekey.storage.audit_log import refusals
 from sparekey.storage.audit_log.refusals import AnonymousRefusal
@@ -30,9 +29,9 @@ _DEVICE: Final = "device"
 _WITH_ADDRESS: Final = ("rest", "self")  # interfaces that are named by the address of the client
 
 
-def count_refusal(connection: Connection, actor: str, reason: Reason, now: int) -> None:
+def count_refusal(connection: Connection, actor: str, prefixes: SourcePrefixes, reason: Reason, now: int) -> None:
     """Count a refusal at this interface, in the transaction that its answer waits for."""
-    refusals.insert_refusal(connection, AnonymousRefusal(at=now, source=_source(actor), reason=reason))
+    refusals.insert_refusal(connection, AnonymousRefusal(at=now, source=_source(actor, prefixes), reason=reason))
 
 
 def log_refusals(database: Database, until: int) -> None:
@@ -83,7 +82,8 @@ def _entry(actor: str, of_source: Sequence[AnonymousRefusal], **more: int) -> Au
     )
 
 
-def _source(actor: str) -> str:
-    """Return the interface with the network of its client in place of the address."""
+def _source(actor: str, prefixes: SourcePrefixes) -> str:
+    """Return the interface with the source of its client in place of the address."""
     kind, _, address = actor.partition(":")
-    return f"{kind}:{source_of(address)}" if kind in _WITH_ADDRESS else actor
+    source = prefixes.source_of(address) if kind in _WITH_ADDRESS else None
+    return actor if source is None else f"{kind}:{source}"

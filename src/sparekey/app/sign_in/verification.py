@@ -167,7 +167,7 @@ def save_effects(
         if outcome.uses_code:
             log_use(connection, interface.actor, interface.device_id, outcome.granted, now)
         reply_to = open_challenge(connection, instance, interface.actor, outcome, now)
-    _log_outcome(connection, interface, outcome, now)
+    _log_outcome(connection, instance, interface, outcome, now)
     return SignInResult(outcome, reply_to)
 
 
@@ -184,7 +184,9 @@ def _granted_entry(interface: SignInInterface, granted: Granted, now: int) -> Au
     )
 
 
-def _log_outcome(connection: Connection, interface: SignInInterface, outcome: Outcome, now: int) -> None:
+def _log_outcome(
+    connection: Connection, instance: Instance, interface: SignInInterface, outcome: Outcome, now: int
+) -> None:
     match outcome:
         case Granted():
             append(connection, _granted_entry(interface, outcome, now))
@@ -210,13 +212,15 @@ def _log_outcome(connection: Connection, interface: SignInInterface, outcome: Ou
                 step=granted.step,
             )
         case Denied():
-            _log_denial(connection, interface, outcome, now)
+            _log_denial(connection, instance, interface, outcome, now)
 
 
-def _log_denial(connection: Connection, interface: SignInInterface, denied: Denied, now: int) -> None:
+def _log_denial(
+    connection: Connection, instance: Instance, interface: SignInInterface, denied: Denied, now: int
+) -> None:
     # An unknown login is not logged, because it may be a PIN in the wrong field.
     if denied.account_id is None:
-        count_refusal(connection, interface.actor, denied.reason, now)
+        count_refusal(connection, interface.actor, instance.source_prefixes, denied.reason, now)
         return
     interface.log(
         connection, now, Action.SIGN_IN_DENIED, result=denied.reason, account=denied.account_id, token=denied.token_id

@@ -39,7 +39,7 @@ class PartyOfRequest:
             address = client_address(peer, _forwarded(scope), settings.trusted_proxies)
             scope = {**scope, "client": (address, 0)}
             connection = None  # it is the proxy's, for all of its clients
-        party = Party(source_of(address, settings.source_ipv4_prefix, settings.source_ipv6_prefix))
+        party = Party(source_of(address, settings.source_prefixes))
         if connection is not None:
             party.count_connection_for = connection.count_for
         token = begin_request(party)

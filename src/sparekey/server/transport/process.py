@@ -131,7 +131,7 @@ class _Server(uvicorn.Server):
         others of it."""
         if is_within(address, self._settings.trusted_proxies):
             return f"proxy connection {next(self._numbers)}"
-        return source_of(address, self._settings.source_ipv4_prefix, self._settings.source_ipv6_prefix)
+        return source_of(address, self._settings.source_prefixes)
 
     def _new_protocol(self, connection: Connection) -> HttpConnection:
         loop = asyncio.get_running_loop()
