@@ -4,12 +4,11 @@ Rules: the file is replaced as a whole (written aside, fsynced, renamed); a chec
 database is kept as evidence, never overwritten.
 """
 
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from sparekey.core.audit_log.checkpoint import Checkpoint, CheckpointError
+from sparekey.keystore.durable_file import replace_file, sync_directory
 
 
 class CheckpointFile:
@@ -28,17 +27,7 @@ class CheckpointFile:
 
     def keep(self, checkpoint: Checkpoint) -> None:
         """Replace the checkpoint kept before. The new one is on disk when this returns."""
-        descriptor, aside = tempfile.mkstemp(prefix=f".{self._path.name}-", dir=self._path.parent)  # 0600
-        try:
-            with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                file.write(checkpoint.text + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            Path(aside).rename(self._path)
-        except BaseException:
-            Path(aside).unlink(missing_ok=True)
-            raise
-        self._sync_directory()
+        replace_file(self._path, f"{checkpoint.text}\n".encode("ascii"))
 
     def set_aside(self) -> None:
         """Rename the file to the first free `checkpoint.lost-N`."""
@@ -46,7 +35,7 @@ class CheckpointFile:
         while (lost := self._path.with_name(f"{self._path.name}.lost-{number}")).exists():
             number += 1
         self._path.rename(lost)
-        self._sync_directory()
+        sync_directory(self._path.parent)
 
     def witnesses(self) -> Sequence[Checkpoint]:
         """Return all kept checkpoints, including those set aside.
@@ -60,13 +49,6 @@ class CheckpointFile:
             except CheckpointError:
                 continue
         return found
-
-    def _sync_directory(self) -> None:
-        descriptor = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _read(path: Path) -> Checkpoint:

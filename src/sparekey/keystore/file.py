@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from sparekey.app.ports import KeyPurpose, KeystoreError
+from sparekey.keystore.durable_file import sync_directory
 from sparekey.keystore.service_user import do_about_owner
 
 _MASTER: Final = "master.key"
@@ -46,10 +47,10 @@ class FileKeystore:
             try:
                 for name in (_MASTER, *(_file_name(purpose) for purpose in KeyPurpose)):
                     _write_key(making / name, secrets.token_bytes(_KEY_BYTES))
-                _sync_directory(making)
+                sync_directory(making)
                 # Replaces only an empty directory. So keys appear all at once, and never overwrite others.
                 making.rename(directory)
-                _sync_directory(directory.parent)
+                sync_directory(directory.parent)
             except BaseException:
                 shutil.rmtree(making, ignore_errors=True)
                 raise
@@ -147,11 +148,3 @@ def _write_key(path: Path, key: bytes) -> None:
         file.write(key)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -6,9 +6,6 @@ scope of names only (`ca_scope`), to servers, and makes no other CA; keys are in
 can read; the server's certificate and its key are one file, replaced as a whole, so that they always match.
 """
 
-import contextlib
-import os
-import tempfile
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,6 +21,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from sparekey.app.ports import KeystoreError
 from sparekey.durations import DAY_SECONDS
 from sparekey.keystore.ca_scope import CaScope
+from sparekey.keystore.durable_file import create_file, replace_file
 from sparekey.secret import Secret
 
 CA_FILE: Final = "ca.pem"  # the certificate alone, which is public
@@ -230,23 +228,6 @@ def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 def _write_private(path: Path, content: bytes, *, replace: bool) -> None:
     """Write a file of mode 0600 completely or not at all. It is on disk when this returns."""
     try:
-        descriptor, aside = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # 0600
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            if replace:
-                Path(aside).rename(path)
-            else:
-                path.hardlink_to(aside)  # fails if the file exists: a CA is never overwritten
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                Path(aside).unlink()
-        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        (replace_file if replace else create_file)(path, content)  # a CA is never overwritten
     except OSError as error:
         raise KeystoreError(f"cannot write {path}: {error.strerror}; see to the directory's rights") from error

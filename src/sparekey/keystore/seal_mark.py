@@ -3,13 +3,12 @@
 Rules: the file is replaced as a whole (written aside, fsynced, renamed) and has mode 0600.
 """
 
-import os
 import re
-import tempfile
 from pathlib import Path
 from typing import Final
 
 from sparekey.app.ports import KeystoreError
+from sparekey.keystore.durable_file import replace_file
 
 _NAME: Final = "rows-sealed"
 _LONGEST: Final = 16  # bytes
@@ -38,20 +37,6 @@ class SealMarkFile:
     def keep(self, revision: str) -> None:
         """Replace the mark. It is on disk when this returns. Raises KeystoreError."""
         try:
-            descriptor, aside = tempfile.mkstemp(prefix=f".{_NAME}-", dir=self._path.parent)  # 0600
-            try:
-                with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                    file.write(f"{revision}\n")
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(aside).rename(self._path)
-            except BaseException:
-                Path(aside).unlink(missing_ok=True)
-                raise
-            directory = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
+            replace_file(self._path, f"{revision}\n".encode("ascii"))
         except OSError as error:
             raise KeystoreError(f"cannot write {self._path}: {error.strerror}") from error
