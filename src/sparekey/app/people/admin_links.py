@@ -28,7 +28,7 @@ from sparekey.app.sessions.passkeys import (
     take_challenge,
     too_late,
 )
-from sparekey.app.sign_in.pin_changes import store_pin
+from sparekey.app.sign_in.pin_changes import log_pin_set, store_pin
 from sparekey.app.tokens.tokens import AddedToken, NewToken, insert_token, parameters_of
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.audit_log.notices import Notice
@@ -161,16 +161,7 @@ def use_with_token(
         if not isinstance(token, AssignedToken):
             raise LookupError("the token that was just made is gone")  # noqa: TRY004 -- not about a type
         store_pin(connection, instance, token, verifier, now, counts_from=None)
-        log(
-            connection,
-            now,
-            actor,
-            Action.TOKEN_PIN_SET,
-            account=token.account_id,
-            token=token.id,
-            serial=token.serial,
-            must_change=False,
-        )
+        log_pin_set(connection, actor, token, now)
     return login, added
 
 

@@ -32,30 +32,21 @@ def report_new_lock(
     if count.locked_until is None:  # the lock of a user without a role
         log(connection, now, actor, Action.ACCOUNT_LOCKED, account=account_id, device=device_id)
         notify_user(connection, now, account_id, Notice.ACCOUNT_LOCKED)
-    elif count.locked_until < ONLY_A_PERSON:
-        end = utc(count.locked_until)
-        log(
-            connection,
-            now,
-            actor,
-            Action.ACCOUNT_LOCKED,
-            account=account_id,
-            device=device_id,
-            interfaces=group,
-            until=end,
-        )
+        return
+    end = utc(count.locked_until) if count.locked_until < ONLY_A_PERSON else ""
+    log(
+        connection,
+        now,
+        actor,
+        Action.ACCOUNT_LOCKED,
+        account=account_id,
+        device=device_id,
+        interfaces=group,
+        until=end,
+    )
+    if end:
         notify_user(connection, now, account_id, Notice.LOCKED_FOR_A_WHILE, where=group.words, until=end)
     else:
-        log(
-            connection,
-            now,
-            actor,
-            Action.ACCOUNT_LOCKED,
-            account=account_id,
-            device=device_id,
-            interfaces=group,
-            until="",
-        )
         notify_user(
             connection,
             now,

@@ -10,10 +10,12 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from sparekey.app.instance import Instance
+from sparekey.app.instance import Instance, log
 from sparekey.app.notices import notify_user
 from sparekey.app.snapshots import open_pin_history, pin_of, seal_pin, seal_pin_history
+from sparekey.core.audit_log.actions import Action
 from sparekey.core.audit_log.notices import Notice
+from sparekey.core.permissions import Actor
 from sparekey.core.sign_in.pins import PinVerifier
 from sparekey.durations import DAY_SECONDS
 from sparekey.storage.devices import devices
@@ -52,6 +54,22 @@ def store_pin(
     tokens.set_pin(connection, token.id, columns)
     notify_user(connection, now, token.account_id, Notice.PIN_SET, serial=token.serial)
     _touched(connection, token)
+
+
+def log_pin_set(
+    connection: Connection, actor: Actor, token: AssignedToken, now: int, *, must_change: bool = False
+) -> None:
+    """Log that an operator, or a link for administrators, has set the PIN."""
+    log(
+        connection,
+        now,
+        actor,
+        Action.TOKEN_PIN_SET,
+        account=token.account_id,
+        token=token.id,
+        serial=token.serial,
+        must_change=must_change,
+    )
 
 
 def take_pin(connection: Connection, instance: Instance, token: AssignedToken) -> None:

@@ -21,7 +21,7 @@ from sparekey.app.lookup import get_account, get_assigned_token, get_scope, get_
 from sparekey.app.notices import notify_user
 from sparekey.app.policies_in_force import policy_in
 from sparekey.app.sessions.ends import end_sessions
-from sparekey.app.sign_in.pin_changes import former_pins, store_pin, take_pin
+from sparekey.app.sign_in.pin_changes import former_pins, log_pin_set, store_pin, take_pin
 from sparekey.app.snapshots import token_owner
 from sparekey.app.super_administrators import one_remains
 from sparekey.app.tokens.life_cycle import verify_room
@@ -389,16 +389,7 @@ def set_pin_of(
             connection, instance, token, verifier, now, must_change=must_change, counts_from=counts_from(connection)
         )
         end_sessions(connection, actor, token.account_id, "a PIN was set", now, token_id=token.id, session=session)
-        log(
-            connection,
-            now,
-            actor,
-            Action.TOKEN_PIN_SET,
-            account=token.account_id,
-            token=token.id,
-            serial=token.serial,
-            must_change=must_change,
-        )
+        log_pin_set(connection, actor, token, now, must_change=must_change)
 
 
 def clear_pin(instance: Instance, actor: Actor, serial: str, *, now: int) -> None:
