@@ -9,7 +9,7 @@ from sparekey.secret import Secret
 from sparekey.storage import tables
 from sparekey.storage.sealed_rows import update_rows
 from sparekey.storage.tokens import tokens
-from tests.builders import PIN, User, a_user
+from tests.builders import NOW, PIN, Device, User, a_device, a_user, granted
 
 
 @dataclass(frozen=True)
@@ -38,3 +38,11 @@ def pressing(server: Instance, user: User) -> Presser:
         fresh = {"type": "hotp", "interval": 0, "last_step": Hotp.unused, "replay_step": Hotp.unused}
         update_rows(connection, tables.token, [tables.token.c.id == user.token_id], fresh)
     return Presser(user, Hotp(seed))
+
+
+def a_holder_of_a_pack(server: Instance) -> tuple[Presser, Device]:
+    """Return a user who signed in with counter 0, and the device that holds a pack from counter 1 on."""
+    presser, device = a_presser(server), a_device(server)
+    granted(device.sign_in(presser.user, NOW, presser.typed(0)).outcome)
+    device.contact(presser.user, NOW)
+    return presser, device

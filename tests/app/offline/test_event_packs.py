@@ -15,7 +15,6 @@ from tests.builders import (
     DAY,
     NOW,
     Device,
-    a_device,
     a_user,
     denied,
     edit_policy,
@@ -23,15 +22,7 @@ from tests.builders import (
     submit,
     token_row,
 )
-from tests.event_tokens import Presser, a_presser
-
-
-def signed_in(server: Instance) -> tuple[Presser, Device]:
-    """Return a user who signed in with counter 0, and the device that holds a pack from counter 1 on."""
-    presser, device = a_presser(server), a_device(server)
-    granted(device.sign_in(presser.user, NOW, presser.typed(0)).outcome)
-    device.contact(presser.user, NOW)
-    return presser, device
+from tests.event_tokens import Presser, a_holder_of_a_pack
 
 
 def pack_of(device: Device) -> SealedUnit:
@@ -44,7 +35,7 @@ def wanted_kinds(device: Device, presser: Presser, now: int) -> list[str]:
 
 
 def test_a_device_is_given_a_pack_and_no_days(any_server: Instance) -> None:
-    presser, device = signed_in(any_server)
+    presser, device = a_holder_of_a_pack(any_server)
     header = pack_of(device).header
     assert (header.first, header.count, header.window, header.interval, header.drift) == (1, PACK, LOOK_AHEAD, 0, 0)
     assert header.not_after == (NOW // DAY + 2) * DAY
@@ -57,7 +48,7 @@ def test_a_device_is_given_a_pack_and_no_days(any_server: Instance) -> None:
 
 
 def test_s21_the_pack_opens_with_pin_and_code_of_the_next_counters_alone(server: Instance) -> None:
-    presser, device = signed_in(server)
+    presser, device = a_holder_of_a_pack(server)
     unit, moment = pack_of(device), Moment(NOW, next_counter=1)
     for counter in (1, 1 + LOOK_AHEAD):
         assert open_unit(unit, presser.typed(counter).reveal(), moment).i == counter
@@ -67,7 +58,7 @@ def test_s21_the_pack_opens_with_pin_and_code_of_the_next_counters_alone(server:
 
 
 def test_the_pack_may_stay_and_the_device_learns_the_used_counters(server: Instance) -> None:
-    presser, device = signed_in(server)
+    presser, device = a_holder_of_a_pack(server)
     granted(submit(server, presser.user, NOW + 60, presser.typed(3)))
     said = device.sync_of(presser.user, NOW + 90)
     assert ("events", presser.user.token_id) in [(keep.kind, keep.token) for keep in said.keep]
@@ -75,7 +66,7 @@ def test_the_pack_may_stay_and_the_device_learns_the_used_counters(server: Insta
 
 
 def test_a_pack_is_replaced_when_half_used_and_at_half_its_lifetime(server: Instance) -> None:
-    presser, device = signed_in(server)
+    presser, device = a_holder_of_a_pack(server)
     with server.database.write() as connection:
         tokens.use_up_by_report(connection, presser.user.token_id, PACK - FEWEST)
     assert wanted_kinds(device, presser, NOW + 60) == []
@@ -89,7 +80,7 @@ def test_a_pack_is_replaced_when_half_used_and_at_half_its_lifetime(server: Inst
 
 
 def test_a_missing_receipt_replaces_the_pack(server: Instance) -> None:
-    presser, device = signed_in(server)
+    presser, device = a_holder_of_a_pack(server)
     with server.database.write() as connection:
         connection.execute(tables.unit_receipt.delete().where(tables.unit_receipt.c.kind == "events"))
     assert wanted_kinds(device, presser, NOW + 60) == ["events"]
@@ -97,7 +88,7 @@ def test_a_missing_receipt_replaces_the_pack(server: Instance) -> None:
 
 def test_a_pack_confirms_no_emergency_code(server: Instance) -> None:
     edit_policy(server, {"emergency_tokencode": "off", "emergency_passcode": "off"})
-    presser, device = signed_in(server)
+    presser, device = a_holder_of_a_pack(server)
     assert [held.kind for held, _ in device.held.values()] == ["events"]
     assert wanted_kinds(device, presser, NOW + 60) == []
 
@@ -119,7 +110,7 @@ def used_offline(device: Device, presser: Presser, *counters: int) -> None:
 
 
 def test_s23_counters_used_offline_are_used_up_here(any_server: Instance) -> None:
-    presser, device = signed_in(any_server)
+    presser, device = a_holder_of_a_pack(any_server)
     used_offline(device, presser, 1, 2, 4)
     assert token_row(any_server, presser.user.serial).last_step == 4
     denied(submit(any_server, presser.user, NOW + 90, presser.typed(3)))
@@ -128,7 +119,7 @@ def test_s23_counters_used_offline_are_used_up_here(any_server: Instance) -> Non
 
 
 def test_s23_events_move_the_counter_to_the_end_of_the_pack_at_most(server: Instance) -> None:
-    presser, device = signed_in(server)
+    presser, device = a_holder_of_a_pack(server)
     used_offline(device, presser, PACK)  # the last one of the pack
     assert token_row(server, presser.user.serial).last_step == PACK
     used_offline(device, presser, PACK + 1, 10**9)
@@ -137,14 +128,14 @@ def test_s23_events_move_the_counter_to_the_end_of_the_pack_at_most(server: Inst
 
 def test_without_known_data_events_move_the_counter_by_the_look_ahead_at_most(server: Instance) -> None:
     edit_policy(server, {"users_per_device": "1"})
-    presser, device = signed_in(server)
+    presser, device = a_holder_of_a_pack(server)
     granted(device.sign_in(a_user(server), NOW + 30).outcome)
     used_offline(device, presser, 2 + LOOK_AHEAD)
     assert token_row(server, presser.user.serial).last_step == 1 + LOOK_AHEAD
 
 
 def test_a_counter_used_in_both_worlds_is_an_alarm(server: Instance) -> None:
-    presser, device = signed_in(server)
+    presser, device = a_holder_of_a_pack(server)
     granted(submit(server, presser.user, NOW + 20, presser.typed(2)))
     used_offline(device, presser, 2)
     with server.database.read() as connection:
@@ -153,7 +144,7 @@ def test_a_counter_used_in_both_worlds_is_an_alarm(server: Instance) -> None:
 
 
 def test_a_refusal_uses_no_counter_up(server: Instance) -> None:
-    presser, device = signed_in(server)
+    presser, device = a_holder_of_a_pack(server)
     device.event(presser.user, EventKind.DENIED, method="tokencode", token=presser.user.token_id, step=3)
     device.upload(NOW + 60)
     assert token_row(server, presser.user.serial).last_step == 0

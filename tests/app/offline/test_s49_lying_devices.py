@@ -26,7 +26,7 @@ from tests.builders import (
     submit,
     token_row,
 )
-from tests.event_tokens import Presser, a_presser
+from tests.event_tokens import a_holder_of_a_pack
 from tools.counts import Count
 
 AHEAD = Action.ALARM_SUCCESS_AHEAD
@@ -115,15 +115,8 @@ def test_a_refused_or_foreign_report_uses_up_nothing(server: Instance) -> None:
 # Event-based tokens
 
 
-def pressed(server: Instance) -> tuple[Presser, Device]:
-    presser, device = a_presser(server), a_device(server)
-    granted(device.sign_in(presser.user, NOW, presser.typed(0)).outcome)
-    device.contact(presser.user, NOW)
-    return presser, device
-
-
 def test_s49_a_user_whose_counters_were_used_up_is_not_locked(any_server: Instance) -> None:
-    presser, device = pressed(any_server)
+    presser, device = a_holder_of_a_pack(any_server)
     says(device, presser.user, PACK, NOW + 60)
     for counter in range(1, PACK + 1, 7):
         refused = denied(submit(any_server, presser.user, NOW + 90 + counter, presser.typed(counter)))
@@ -134,7 +127,7 @@ def test_s49_a_user_whose_counters_were_used_up_is_not_locked(any_server: Instan
 
 
 def test_s49_a_device_moves_few_counters_in_an_hour(server: Instance) -> None:
-    presser, device = pressed(server)
+    presser, device = a_holder_of_a_pack(server)
     for number in range(1, 12):
         device.contact(presser.user, NOW + 300 * number)
         says(device, presser.user, token_row(server, presser.user.serial).last_step + PACK, NOW + 300 * number)
@@ -143,7 +136,7 @@ def test_s49_a_device_moves_few_counters_in_an_hour(server: Instance) -> None:
 
 
 def test_a_wrong_pin_with_a_used_counter_still_counts(server: Instance) -> None:
-    presser, device = pressed(server)
+    presser, device = a_holder_of_a_pack(server)
     says(device, presser.user, 6, NOW + 60)
     wrong = Secret("0000aaaa" + presser.otp.code(3))
     assert denied(submit(server, presser.user, NOW + 90, wrong)).reason is Reason.WRONG_PASSCODE
