@@ -50,14 +50,14 @@ async def read_body(request: Request, most: int, patience: float | None = None) 
         patience = _PATIENCE if most > ANONYMOUS_BODY else _ANONYMOUS_PATIENCE
     announced = announced_size(request)
     if announced > most:
-        raise _too_large(most)
+        raise too_large(most)
     parts, size = [], 0
     try:
         async with asyncio.timeout(patience + announced / _SLOWEST):
             async for part in request.stream():
                 size += len(part)
                 if size > most:
-                    raise _too_large(most)
+                    raise too_large(most)
                 parts.append(part)
     except ClientDisconnect:
         raise RequestRejected(400, "bad-request", "the request is incomplete", "send it again") from None
@@ -72,5 +72,6 @@ def announced_size(request: Request) -> int:
     return int(announced) if announced.isascii() and announced.isdigit() else _NO_SIZE
 
 
-def _too_large(most: int) -> RequestRejected:
+def too_large(most: int) -> RequestRejected:
+    """Return the refusal of a longer body than `most` bytes."""
     return RequestRejected(413, "too-large", f"the body has more than {most} bytes", "send less at once")

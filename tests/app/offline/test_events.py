@@ -5,9 +5,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import event
 
 from sparekey.app.devices.devices import revoke
 from sparekey.app.instance import Instance
+from sparekey.app.offline.events import AT_ONCE
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.emergency.offline import CodeKind
 from sparekey.core.errors import BadInput
@@ -79,6 +81,18 @@ def test_a_repeated_upload_changes_nothing(any_server: Instance) -> None:
     assert device.upload(NOW) == 3
     assert device.upload(NOW) == 3
     assert (numbers(any_server), alarms(any_server)) == ([1, 2, 3], [])
+
+
+def test_s46_others_write_between_the_parts_of_an_upload(any_server: Instance) -> None:
+    device, parts = with_events(any_server, 2 * AT_ONCE + 1), [0]
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        parts[-1] += statement.startswith("INSERT INTO offline_event")
+
+    event.listen(any_server.database.engine, "before_cursor_execute", note)
+    event.listen(any_server.database.engine, "commit", lambda _: parts.append(0))
+    assert device.upload(NOW) == 2 * AT_ONCE + 1
+    assert [part for part in parts if part] == [AT_ONCE, AT_ONCE, 1]
 
 
 def test_s27_dropping_event_3_of_5_is_noticed(any_server: Instance) -> None:

@@ -5,12 +5,19 @@ from collections.abc import Coroutine
 from contextlib import suppress
 
 import pytest
+from sqlalchemy import delete
+from starlette.types import Receive, Scope, Send
 
+from sparekey.server.admission.connections import Connections
+from sparekey.server.admission.requests import CONNECTION
+from sparekey.server.agent_api import device_limits
 from sparekey.server.agent_api.device_limits import (
     COST_BYTES,
     LARGE,
+    MOST_HELD_BACK,
     MOST_LARGE,
     MOST_WAITING,
+    REFUSAL_SECONDS,
     DeviceLimits,
     Lane,
     Rate,
@@ -18,13 +25,21 @@ from sparekey.server.agent_api.device_limits import (
     finished,
 )
 from sparekey.server.errors import RequestRejected
+from sparekey.storage.tables import device as device_table
 from sparekey.wire import agent_api as api
+from sparekey.wire.messages import encode
 from tests.builders import DAY, NOW, a_device, a_user
-from tests.server.asgi import Reply
-from tests.server.interfaces import Interfaces, run
+from tests.server.asgi import Reply, ask
+from tests.server.interfaces import Interfaces, headers_of, run
 
 SHORT, UNITS = Share(Lane.SHORT, Rate.CONTACTS), Share(Lane.UNITS, Rate.CONTACTS)
 SIGN_IN = Share(Lane.SHORT, Rate.SIGN_INS)
+
+
+@pytest.fixture
+def refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no refusal wait, so that a test of many takes no time."""
+    monkeypatch.setattr(device_limits, "REFUSAL_SECONDS", 0.0)
 
 
 class Clock:
@@ -40,6 +55,7 @@ class Clock:
 async def once(limits: DeviceLimits, device: str, share: Share = SHORT, length: int = 0) -> int:
     """Make one request. Return 0, or the seconds after which the device may try again."""
     try:
+        limits.pay(device, share, length)
         async with limits.one(device, share, length):
             return 0
     except RequestRejected as error:
@@ -168,6 +184,47 @@ def test_s46_a_long_list_costs_more_and_the_longest_is_still_possible() -> None:
     assert run(once(limits, "laptop", SHORT, 1_000 * COST_BYTES)) == 0
 
 
+def test_s46_a_list_of_dear_things_costs_more_for_its_size() -> None:
+    limits, (size, _) = DeviceLimits(Clock()), Rate.CONTACTS.value
+    dear = Share(Lane.SHORT, Rate.CONTACTS, bytes_each=1_024)
+    assert [run(once(limits, "laptop", dear, 1_024 * 99)) for _ in range(size // 100)] == [0] * (size // 100)
+    assert run(once(limits, "laptop", dear)) > 0
+
+
+def test_s46_refusals_of_one_device_are_answered_one_after_the_other() -> None:
+    limits = DeviceLimits()
+
+    async def held_back(device: str) -> float:
+        begun = asyncio.get_running_loop().time()
+        assert await limits.hold_back(device)
+        return asyncio.get_running_loop().time() - begun
+
+    async def flood() -> list[float]:
+        return await asyncio.gather(*[held_back("laptop") for _ in range(5)], held_back("another"))
+
+    *laptop, another = run(flood())
+    waits = sorted(laptop)
+    assert waits[0] < REFUSAL_SECONDS
+    assert all(wait > REFUSAL_SECONDS * number * 0.9 for number, wait in enumerate(waits))
+    assert another < REFUSAL_SECONDS
+
+
+def test_s46_few_refusals_of_one_device_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_limits, "REFUSAL_SECONDS", 0.01)
+    limits = DeviceLimits()
+
+    async def flood() -> tuple[bool, bool, bool]:
+        waiting = [asyncio.create_task(limits.hold_back("laptop")) for _ in range(MOST_HELD_BACK)]
+        await asyncio.sleep(0)
+        beyond, another = await limits.hold_back("laptop"), await limits.hold_back("another")
+        for each in waiting[1:]:
+            each.cancel()
+        await asyncio.wait(waiting)
+        return beyond, another, await limits.hold_back("laptop")
+
+    assert run(flood()) == (False, True, True)
+
+
 def test_s46_few_long_lists_are_in_memory_at_once() -> None:
     limits = DeviceLimits()
 
@@ -199,6 +256,14 @@ def run_quickly(work: Coroutine[None, None, int]) -> int:
     raise AssertionError("it waits")
 
 
+def test_s46_a_few_uploads_of_many_events_use_up_the_rate(interfaces: Interfaces) -> None:
+    """The size of an upload decides, so these are no events."""
+    device, upload = a_device(interfaces.instance), b'{"events": []}' + b" " * 80_000
+    statuses = [run(interfaces.signed(device, api.EVENTS, upload)).status for _ in range(5)]
+    assert statuses == [200, 200, 200, 429, 429]
+
+
+@pytest.mark.usefixtures("refused_at_once")
 def test_s46_a_flood_of_one_device_does_not_delay_another(interfaces: Interfaces) -> None:
     hostile, honest = a_device(interfaces.instance), a_device(interfaces.instance)
     alice = a_user(interfaces.instance)
@@ -220,6 +285,46 @@ def test_s46_a_flood_of_one_device_does_not_delay_another(interfaces: Interfaces
     assert "try again in" in turned_away[0].json["do"]
 
 
+def test_s46_the_database_is_not_asked_for_a_device_that_is_too_fast(interfaces: Interfaces) -> None:
+    device = a_device(interfaces.instance)
+    sync = api.SyncRequest(held=[], checkpoint="", hardware_bound=False)
+    long = encode(sync) + b" " * (COST_BYTES * Rate.CONTACTS.value[0])
+    assert [run(interfaces.signed(device, api.SYNC, each)).status for each in (sync, long)] == [200, 429]
+    small = encode(sync) + b" " * (COST_BYTES * (Rate.CONTACTS.value[0] - 10))
+    assert run(interfaces.signed(device, api.SYNC, small)).status == 200
+    with interfaces.instance.database.write() as connection:
+        connection.execute(delete(device_table))
+    assert run(interfaces.signed(device, api.SYNC, small)).error == "busy"
+    assert run(interfaces.signed(device, api.ACKNOWLEDGEMENTS, b"{}")).error == "unknown-device"
+
+
+def test_s46_a_device_with_many_refusals_loses_the_connection_of_the_next_one(interfaces: Interfaces) -> None:
+    device, closed = a_device(interfaces.instance), list[str]()
+    limits, connection = interfaces.service.devices, Connections(1).enter("source", lambda: closed.append("closed"))
+    unit = encode(api.UnitRequest(user="", kind="day", token="", day=0, generation=0))
+
+    async def with_connection(scope: Scope, receive: Receive, send: Send) -> None:
+        await interfaces.app({**scope, "extensions": {CONNECTION: {"connection": connection}}}, receive, send)
+
+    async def refused() -> list[str]:
+        reply = await ask(with_connection, "POST", api.UNITS, unit, headers_of(device, api.UNITS, unit, NOW))
+        assert reply.status == 429
+        return closed.copy()
+
+    async def flood() -> tuple[list[str], list[str]]:
+        async with limits.one(device.device_id, UNITS, 0):
+            first = await refused()
+            waiting = [asyncio.create_task(limits.hold_back(device.device_id)) for _ in range(MOST_HELD_BACK)]
+            await asyncio.sleep(0)
+            last = await refused()
+            for each in waiting:
+                each.cancel()
+            return first, last
+
+    assert run(flood()) == ([], ["closed"])
+
+
+@pytest.mark.usefixtures("refused_at_once")
 def test_s46_many_requests_for_one_unit_seal_it_few_times(interfaces: Interfaces) -> None:
     alice, device = a_user(interfaces.instance, pin="4711abcd"), a_device(interfaces.instance)
     device.sign_in(alice, NOW)

@@ -3,6 +3,7 @@
 import socket
 import ssl
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -121,6 +122,18 @@ def test_s46_a_body_that_comes_late_is_refused_and_its_connection_closed(served:
         answer = rest_of(late)
         assert answer.startswith(b"HTTP/1.1 408")
         assert monotonic() - begun < HEAD_SECONDS + LATE
+
+
+def test_s46_little_of_a_body_is_read_after_its_refusal(served: Serving) -> None:
+    with connected(served) as large:
+        large.settimeout(1)
+        size, sent, part = 64 << 20, 0, b" " * (1 << 16)
+        large.sendall(f"POST /v1/sessions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n".encode())
+        assert large.recv(65_536).startswith(b"HTTP/1.1 413")
+        with suppress(OSError):  # nothing takes the rest, or the connection is closed
+            while sent < size:
+                sent += large.send(part)
+        assert sent <= 16 << 20  # most of them are in the buffers of the two sockets
 
 
 def test_several_requests_use_one_connection_and_pipelined_ones_are_answered_in_order(served: Serving) -> None:

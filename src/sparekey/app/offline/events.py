@@ -27,20 +27,30 @@ from sparekey.wire.agent_api import MOST_EVENTS
 from sparekey.wire.events import EventKind, OfflineEvent
 from sparekey.wire.signing import BadSignature, verify_signature
 
+AT_ONCE: Final = 10  # events in one transaction, so that others wait for a part of an upload at most (S46)
 LONGEST_TEXT: Final = 256  # characters of each text that the audit log keeps
 
 _ALARMS: Final = {EventKind.TLS_FAILURE: Action.ALARM_TLS_FAILURE, EventKind.CLOCK_SUSPECT: Action.ALARM_CLOCK}
 
 
 def take_events(instance: Instance, device: Device, events: Sequence[OfflineEvent], *, now: int) -> int:
-    """Save all events in one transaction and return the number of the last one that the server has.
+    """Save all events, a few in each transaction, and return the number of the last one that the server has.
 
-    Raises BadInput if there are too many or if one is not signed by this device. Then no event is saved.
+    Raises BadInput if there are too many or if one is not signed by this device. Then no event is saved. After another
+    error the first ones may be saved. The device uploads all of them again, and those count once.
     """
-    if len(events) > MOST_EVENTS:  # one transaction locks the rows of all their users
+    if len(events) > MOST_EVENTS:
         raise BadInput(f"more than {MOST_EVENTS} events at once", "upload them in parts")
     for event in events:
         _verify(device, event)
+    number = 0
+    for first in range(0, max(len(events), 1), AT_ONCE):
+        number = _take_part(instance, device, events[first : first + AT_ONCE], now)
+    return number
+
+
+def _take_part(instance: Instance, device: Device, events: Sequence[OfflineEvent], now: int) -> int:
+    """Save these events in one transaction, which locks the rows of all their users."""
     with instance.database.write() as connection:
         devices.lock_device(connection, device.id)
         accounts.lock_accounts(connection, [event.user for event in events])

@@ -1,8 +1,8 @@
 """Use up the codes of offline successes, as far as the server believes the device that reports them (S49).
 
 Rules: each report is decided on by `core.offline.reported_successes`, in the transaction that saves its event and under
-the locks of device and user. What is not believed stays an event of the audit log, and raises one alarm for each upload
-and token: a device must not write more alarms than events.
+the locks of device and user. A report that is not believed stays an event of the audit log. One alarm is raised for
+each transaction and token: a device must not write more alarms than events.
 """
 
 import json
@@ -39,7 +39,7 @@ _ALARMS: Final[Mapping[Doubt, Action]] = {
 
 
 class Reports:
-    """The successes in one upload of a device. Make it under the lock of the device, before any event is saved."""
+    """The successes in one transaction of an upload. Make it under the lock of the device, before an event is saved."""
 
     def __init__(self, connection: Connection, device_id: str, now: int) -> None:
         self._connection = connection
@@ -68,7 +68,7 @@ class Reports:
         return belief.codes
 
     def raise_alarms(self) -> None:
-        """Raise the alarms of the whole upload: one for each kind of doubt and token."""
+        """Raise the alarms of the transaction: one for each kind of doubt and token."""
         for key, successes in self._doubted.items():
             doubt, account_id, token_id = key
             first = self._first[key]

@@ -16,6 +16,7 @@ class Party:
 
     name: str
     count_connection_for: Callable[[str], None] = lambda _: None
+    close_connection: Callable[[], None] = lambda: None
 
 
 _current: ContextVar[Party] = ContextVar("party")
@@ -35,6 +36,11 @@ def begin_request(party: Party) -> Token[Party]:
 def end_request(token: Token[Party]) -> None:
     """Forget the party of the request."""
     _current.reset(token)
+
+
+def close_connection() -> None:
+    """Close the connection of this request without an answer, unless it is a proxy's."""
+    _current.get(_SERVER).close_connection()
 
 
 def prove(name: str) -> None:

@@ -22,8 +22,9 @@ from sparekey.server.service import Service
 from sparekey.server.work import Busy
 from sparekey.wire import agent_api as api
 
+_EVENT_BYTES: Final = 1_024  # two events, which take five milliseconds of a transaction
 _SYNC: Final = Expected(api.SyncRequest, 8 << 20, Share(Lane.SHORT, Rate.CONTACTS, cost=2))
-_EVENTS: Final = Expected(api.EventsRequest, 1 << 20, Share(Lane.SHORT, Rate.CONTACTS))
+_EVENTS: Final = Expected(api.EventsRequest, 1 << 20, Share(Lane.SHORT, Rate.CONTACTS, bytes_each=_EVENT_BYTES))
 _UNIT: Final = Expected(api.UnitRequest, 4_096, Share(Lane.UNITS, Rate.CONTACTS))
 _ACKNOWLEDGEMENTS: Final = Expected(api.AcknowledgementRequest, 131_072, Share(Lane.SHORT, Rate.CONTACTS))
 _ERRORS = (400, 401, 403, 409, 413, 429, 503)

@@ -5,6 +5,7 @@ Rules (S46):
 - Requests of one device run one after the other. A unit has a lane of its own, because sealing takes seconds and a
   sign-in must not wait for it.
 - A refusal says when to try again. The agent waits that long, and longer each time.
+- Refusals of one device are answered one after the other, so that going on at once costs the server little.
 - The state is bounded by the number of enrolled devices; devices that were quiet for a while are forgotten.
 """
 
@@ -22,11 +23,14 @@ from sparekey.server.errors import RequestRejected
 
 R = TypeVar("R")
 
+TOO_MANY: Final = 429  # the status of each refusal
 MOST_WAITING: Final = 4  # requests of one device that wait for the one before them
 LONGEST_WAIT: Final = 5.0  # seconds
 LARGE: Final = 1 << 20  # bytes: only a device with many users sends more
 MOST_LARGE: Final = 2  # larger bodies in memory at once, of all devices together
-COST_BYTES: Final = 16_384  # a body of this size costs as much as one request
+COST_BYTES: Final = 16_384  # a body of this size costs as much as one request, unless its share says another size
+REFUSAL_SECONDS: Final = 0.1  # between two refusals of one device
+MOST_HELD_BACK: Final = 64  # refusals of one device that wait
 _QUIET: Final = 300.0  # seconds after which every bucket is full again
 _MOST_REMEMBERED: Final = 4_096  # devices, before those that are quiet are forgotten
 
@@ -51,11 +55,15 @@ class Rate(Enum):
 
 @dataclass(frozen=True)
 class Share:
-    """The part of a device's share that a kind of request takes. `cost`: requests of the bucket, for a small body."""
+    """The part of a device's share that a kind of request takes.
+
+    `cost`: requests of the bucket, for a small body. `bytes_each`: bytes of the body that cost one request more.
+    """
 
     lane: Lane
     rate: Rate
     cost: int = 1
+    bytes_each: int = COST_BYTES
 
 
 @dataclass
@@ -73,6 +81,8 @@ class _Device:
     seen: float
     busy: dict[Lane, deque[asyncio.Future[None]]] = field(default_factory=dict)  # a lane in use, with its queue
     buckets: dict[Rate, _Bucket] = field(default_factory=dict)
+    held_back: int = 0  # refusals that wait
+    next_refusal: float = 0.0
 
 
 class DeviceLimits:
@@ -83,11 +93,37 @@ class DeviceLimits:
         self._devices: Final[dict[str, _Device]] = {}
         self._large = 0
 
+    def pay(self, device_id: str, share: Share, length: int) -> None:
+        """Take one request with a body of this length from the bucket. Raises RequestRejected (429)."""
+        device = self._device(device_id)
+        size, per_second = share.rate.value
+        bucket = device.buckets.setdefault(share.rate, _Bucket(size, device.seen))
+        left = min(size, bucket.left + (device.seen - bucket.at) * per_second)
+        # A list that costs more than the whole bucket may pass when the bucket is full.
+        cost = min(share.cost + length // share.bytes_each, size)
+        if left < cost:
+            device.buckets[share.rate] = _Bucket(left, device.seen)
+            raise too_many("this device sends requests too fast", ceil((cost - left) / per_second))
+        device.buckets[share.rate] = _Bucket(left - cost, device.seen)
+
+    async def hold_back(self, device_id: str) -> bool:
+        """Wait until the next refusal of this device may be answered. Return False at once if too many wait."""
+        device = self._device(device_id)
+        if device.held_back >= MOST_HELD_BACK:
+            return False
+        at = max(device.next_refusal, device.seen)
+        device.next_refusal = at + REFUSAL_SECONDS
+        device.held_back += 1
+        try:
+            await asyncio.sleep(at - device.seen)
+        finally:
+            device.held_back -= 1
+        return True
+
     @asynccontextmanager
     async def one(self, device_id: str, share: Share, length: int) -> AsyncIterator[None]:
         """Reserve the lane for one request with a body of this length. Raises RequestRejected (429)."""
         device = self._device(device_id)
-        self._pay(device, share, length)
         is_large = length > LARGE
         if is_large and self._large >= MOST_LARGE:
             raise too_many("several devices are sending long lists to the server", MOST_LARGE)
@@ -116,23 +152,12 @@ class DeviceLimits:
         for name in quiet:
             del self._devices[name]
 
-    def _pay(self, device: _Device, share: Share, length: int) -> None:
-        size, per_second = share.rate.value
-        bucket = device.buckets.setdefault(share.rate, _Bucket(size, device.seen))
-        left = min(size, bucket.left + (device.seen - bucket.at) * per_second)
-        # A list that costs more than the whole bucket may pass when the bucket is full.
-        cost = min(share.cost + length // COST_BYTES, size)
-        if left < cost:
-            device.buckets[share.rate] = _Bucket(left, device.seen)
-            raise too_many("this device sends requests too fast", ceil((cost - left) / per_second))
-        device.buckets[share.rate] = _Bucket(left - cost, device.seen)
-
 
 def too_many(message: str, seconds: int) -> RequestRejected:
     """Return the refusal of a request that the device may send again after this time."""
     seconds = max(seconds, 1)
     do = f"try again in {seconds} second{'s' if seconds > 1 else ''}"
-    return RequestRejected(429, "busy", message, do, retry_after=seconds)
+    return RequestRejected(TOO_MANY, "busy", message, do, retry_after=seconds)
 
 
 async def finished(work: Awaitable[R]) -> R:

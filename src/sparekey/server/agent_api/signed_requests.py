@@ -3,7 +3,8 @@
 Rules:
 - No byte of a body is read before the signature is verified. The head has the length and the hash of the body.
 - Only a client with the device's key learns that the device is revoked, or that its clock is off.
-- Each device has its share of this process (`device_limits`).
+- Each device has its share of this process (`device_limits`). A known device that has used it up is refused before the
+  database is asked.
 - Check the device again after reading the body: it may have been revoked during a slow upload.
 - Long bodies are hashed and parsed in a thread, never on the event loop.
 """
@@ -18,9 +19,9 @@ from starlette.requests import Request
 
 from sparekey.app.devices.devices import find_device, tell_revoked
 from sparekey.app.instance import Instance
-from sparekey.server.admission.parties import prove
-from sparekey.server.agent_api.device_limits import Share
-from sparekey.server.bodies import read_body
+from sparekey.server.admission.parties import close_connection, current_party, prove
+from sparekey.server.agent_api.device_limits import TOO_MANY, Share
+from sparekey.server.bodies import read_body, too_large
 from sparekey.server.errors import RequestRejected
 from sparekey.server.service import Service
 from sparekey.storage.devices.devices import Device
@@ -74,21 +75,42 @@ async def signed_request(service: Service, request: Request, expected: Expected[
     The device can have no other request of this lane in work until the context ends.
     """
     head = _read_head(request)
-    begun = service.now()
+    try:
+        begun = service.now()
+        device = await _paying_device(service, head, expected)
+        await _verify_current(service, device, head, begun)
+        async with service.devices.one(device.id, expected.share, head.body.length):
+            body = await read_body(request, head.body.length)
+            message = await _opened(service, head, body, expected.message)
+            now = service.now()
+            if now != begun:
+                device = await service.contacts.run(_get_device, service.instance, head.device_id)
+                await _verify_current(service, device, head, now)
+            yield SignedRequest(device, message, now)
+    except RequestRejected as rejected:
+        is_own = current_party() == _party(head.device_id)
+        if is_own and rejected.status == TOO_MANY and not await service.devices.hold_back(head.device_id):
+            close_connection()
+        raise
+
+
+async def _paying_device(service: Service, head: _Head, expected: Expected[M]) -> Device:
+    """Return the device that signed the head, after taking this request from its share."""
+    is_recognised = current_party() == _party(head.device_id)
+    if is_recognised:
+        _pay(service, head, expected)
     device = await service.contacts.run(_verified_device, service.instance, head)
-    service.known_devices.remember(device.id, device.public_key)
-    prove(_party(device.id))
-    await _verify_current(service, device, head, begun)
+    if not is_recognised:
+        service.known_devices.remember(device.id, device.public_key)
+        prove(_party(device.id))
+        _pay(service, head, expected)
+    return device
+
+
+def _pay(service: Service, head: _Head, expected: Expected[M]) -> None:
     if head.body.length > expected.most:
-        raise RequestRejected(413, "too-large", f"the body has more than {expected.most} bytes", "send less at once")
-    async with service.devices.one(device.id, expected.share, head.body.length):
-        body = await read_body(request, head.body.length)
-        message = await _opened(service, head, body, expected.message)
-        now = service.now()
-        if now != begun:
-            device = await service.contacts.run(_get_device, service.instance, head.device_id)
-            await _verify_current(service, device, head, now)
-        yield SignedRequest(device, message, now)
+        raise too_large(expected.most)
+    service.devices.pay(head.device_id, expected.share, head.body.length)
 
 
 def prove_known_device(service: Service, request: Request) -> None:

@@ -19,6 +19,7 @@ _LARGEST_HEAD: Final = 1 << 16  # bytes
 _MOST_HEADERS: Final = 100
 KEEP_ALIVE_SECONDS: Final = 75  # between two requests
 _LINGER_SECONDS: Final = 2.0  # for the rest of a body after its answer, so that the client can read the answer
+_MOST_DISCARDED: Final = 1 << 18  # bytes of that rest; more is not read, so that it costs no decryption
 _WRITE_SECONDS: Final = 30.0  # without any progress of an answer
 
 
@@ -40,6 +41,7 @@ class HttpConnection(HttpToolsProtocol):
         self._in_head = False
         self._in_message = False
         self._head_size = 0
+        self._discarded = 0  # bytes that came after the answer to their request
         self._unanswered = 0  # requests with a complete head
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -72,11 +74,15 @@ class HttpConnection(HttpToolsProtocol):
             self._head_size += len(data)
             if self._head_size > _LARGEST_HEAD:
                 self._refuse_head()
+        elif self._in_message and self._is_idle:
+            self._discarded += len(data)
+            if self._discarded > _MOST_DISCARDED:
+                self.flow.pause_reading()  # until the connection is closed, which is soon
 
     def on_message_begin(self) -> None:
         """Expect the rest of the head. While an earlier request is answered, it has time until after its answer."""
         super().on_message_begin()
-        self._in_head, self._in_message, self._head_size = True, True, 0
+        self._in_head, self._in_message, self._head_size, self._discarded = True, True, 0, 0
         if self._is_idle:
             self._expect_within(HEAD_SECONDS)
 
