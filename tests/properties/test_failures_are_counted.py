@@ -15,6 +15,7 @@ from sparekey.core.sign_in.outcome import Asked, Denied, Granted
 from sparekey.storage import tables
 from sparekey.storage.sign_in import statements as stored
 from tests.builders import LIMIT, NOW, ROOT, User, a_user, account_row, denied, edit_policy, granted, submit
+from tests.properties.examples import few_examples
 
 # Seconds between two attempts: some within a policy's time, some longer than the longest lock.
 GAPS = st.one_of(st.integers(0, 150), st.sampled_from([899, 900, 901, 1800, 3600, 86_399, 86_400]))
@@ -23,6 +24,7 @@ TURNS = st.tuples(
 )
 
 
+@few_examples
 @given(
     turns=st.lists(TURNS, min_size=1, max_size=16),
     limit=st.integers(1, 6),
@@ -74,6 +76,7 @@ def set_counts(server: Instance, user: User, **values: int) -> None:
         connection.execute(update(tables.account).where(tables.account.c.id == user.account_id).values(**values))
 
 
+@few_examples
 @given(
     failures=st.integers(0, 4), locks=st.integers(0, 2), group=st.sampled_from(InterfaceGroup), after=st.integers(0, 4)
 )
@@ -90,6 +93,7 @@ def test_s06_sql_asks_for_the_next_code_as_the_pure_rule_does(
     assert isinstance(became, expected)
 
 
+@few_examples
 @given(wrong=st.integers(0, 7), gap=st.integers(0, 60))
 def test_a_locked_account_is_not_granted_until_it_is_unlocked(shared_server: Instance, wrong: int, gap: int) -> None:
     edit_policy(shared_server, {"next_tokencode_after": "0"}, kind=PolicyKind.TOKEN)
@@ -107,6 +111,7 @@ def test_a_locked_account_is_not_granted_until_it_is_unlocked(shared_server: Ins
         assert isinstance(submit(shared_server, user, now), Granted)
 
 
+@few_examples
 @given(repeats=st.integers(1, 8), later=st.integers(0, 29))
 def test_a_repeat_is_counted_once_per_step(shared_server: Instance, repeats: int, later: int) -> None:
     user = a_user(shared_server)

@@ -20,6 +20,7 @@ from sparekey.keystore.watch_file import WatchFile
 from sparekey.storage import tables
 from tests.builders import an_instance
 from tests.memory_keystore import MemoryCheckpoints
+from tests.properties.examples import few_examples
 from tests.properties.watched_acts import ACTS, Scene
 from tests.shared_statements import open_copy
 
@@ -113,6 +114,7 @@ def _decides(table: Table, column: str, row: Mapping[str, Any]) -> object:
     return row[column] is not None if once else row[column]
 
 
+@few_examples
 @given(acts=acts, chain_each=st.integers(1, 8))
 def test_s47_genuine_acts_are_no_difference(
     sqlite_with_tables: Path, acts: list[tuple[str, int, int, int]], chain_each: int
@@ -130,6 +132,7 @@ def test_s47_genuine_acts_are_no_difference(
             assert found(world, anew) == set()
 
 
+@few_examples
 @given(earlier=acts, later=acts, which=st.integers(0, 1000), is_chained=st.booleans())
 def test_s47_each_row_put_back_is_a_difference(
     sqlite_with_tables: Path,

@@ -14,6 +14,7 @@ from sparekey.core.errors import NotAllowed, NotFound
 from sparekey.core.permissions import PREDEFINED, Permission
 from sparekey.storage.people import accounts, domain_tree, domains, roles
 from tests.builders import NOW
+from tests.properties.examples import few_examples
 
 _numbers = itertools.count(1)
 
@@ -100,6 +101,7 @@ def build(connection: Connection, world: World) -> tuple[list[str], list[str]]:
     return ids, people
 
 
+@few_examples
 @given(world=worlds())
 def test_s63_rights_agree_with_the_model(shared_server: Instance, world: World) -> None:
     with shared_server.database.write() as connection:
@@ -120,6 +122,7 @@ def test_s63_rights_agree_with_the_model(shared_server: Instance, world: World) 
             assert actor.covers(held[other]) is world.rights(who).issuperset(world.rights(other))
 
 
+@few_examples
 @given(world=worlds(), data=st.data())
 def test_s63_a_grant_is_given_where_the_model_allows_it(
     shared_server: Instance, world: World, data: st.DataObject

@@ -26,6 +26,7 @@ from sparekey.storage.people import domains
 from sparekey.storage.search import limits
 from sparekey.storage.tables import device
 from tests.builders import NOW, ROOT, a_device
+from tests.properties.examples import few_examples
 
 PARENTS = {"Sales": TOP_DOMAIN, "Bern": "Sales", "Support": TOP_DOMAIN}
 NAMES = ("Anna Meier", "Änne Müller", "Ben Anders", "Meier-Huber, Zoë", "Bo", "Straße 7")
@@ -153,6 +154,7 @@ WANTED = st.sampled_from(["", TOP_DOMAIN, *PARENTS])
 
 
 @pytest.mark.usefixtures("bounds")
+@few_examples
 @given(
     st.sampled_from(TYPED),
     st.sampled_from(["", "enabled", "disabled"]),
@@ -180,6 +182,7 @@ def test_users(world: World, text: str, state: str, place: str, wanted: str, lim
 
 
 @pytest.mark.usefixtures("bounds")
+@few_examples
 @given(
     st.sampled_from(TYPED),
     st.sampled_from(["", "lost", "assigned", "unassigned", "expired"]),
@@ -210,6 +213,7 @@ def test_tokens(world: World, text: str, state: str, kind: str, place: str, limi
 
 
 @pytest.mark.usefixtures("bounds")
+@few_examples
 @given(
     st.sampled_from(TYPED),
     st.sampled_from(["", "active", "revoked", "silent"]),
@@ -238,6 +242,7 @@ def test_devices(world: World, text: str, state: str, place: str, limit: int, or
 
 
 @pytest.mark.usefixtures("bounds")
+@few_examples
 @given(st.sampled_from(TYPED), PLACES)
 def test_one_box_is_the_three_searches(world: World, text: str, place: str) -> None:
     actor, server = an_actor(world, place), world.server

@@ -9,6 +9,7 @@ from sparekey.app.instance import Instance
 from sparekey.app.tokens.tokens import NewToken
 from sparekey.core.sign_in.outcome import Denied, Granted
 from tests.builders import NOW, a_device, a_user, granted, submit, token_row
+from tests.properties.examples import few_examples
 
 # (how many seconds later, at a server interface or uploaded from a device, seconds that the token's clock jumps)
 moves = st.lists(
@@ -22,6 +23,7 @@ def last_step(server: Instance, serial: str) -> Any:
     return token_row(server, serial).last_step
 
 
+@few_examples
 @given(ahead=st.integers(-44, 44), interval=st.sampled_from([30, 60]), moves=moves)
 def test_s02_the_last_step_never_goes_back(
     shared_server: Instance, ahead: int, interval: int, moves: list[tuple[int, str, int]]
@@ -48,6 +50,7 @@ def test_s02_the_last_step_never_goes_back(
         before = after
 
 
+@few_examples
 @given(ahead=st.integers(-29, 29), later=st.integers(0, 29))
 def test_s02_a_code_is_not_accepted_again_while_it_is_shown(shared_server: Instance, ahead: int, later: int) -> None:
     user = a_user(shared_server)

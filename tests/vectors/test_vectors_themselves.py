@@ -10,6 +10,7 @@ import pytest
 from spec.vectors import open_unit as second_reader
 from spec.vectors.make import FOLDER, all_vectors
 from tests.sealed.units import DEVICE, NOON, PINNED, TODAY, a_plan, a_unit
+from tools.counts import Count
 
 READER = FOLDER / "open_unit.py"
 
@@ -19,8 +20,13 @@ def test_generating_again_gives_the_same_bytes() -> None:
     assert all_vectors() == on_disk
 
 
-def test_second_reader_agrees_with_every_vector() -> None:
-    second_reader.main([str(path) for path in sorted(FOLDER.glob("*/*.txt"))])
+def test_second_reader_agrees_with_every_vector(count: Count) -> None:
+    """A wrong passcode is compared with every pepper. The small test reads a share of those vectors, and all others."""
+    paths = sorted(FOLDER.glob("*/*.txt"))
+    slow = [path for path in paths if "\nexpect: wrong passcode\n" in path.read_text()]
+    assert len(slow) > 10
+    read = [path for path in paths if path not in slow] + slow[:: count(small=6, full=1)]
+    second_reader.main([str(path) for path in read])
 
 
 def test_the_second_reader_is_independent_and_has_200_lines() -> None:
