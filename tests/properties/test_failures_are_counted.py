@@ -1,8 +1,7 @@
-"""The count in SQL is the count of core.policy.lockout, and no right passcode passes a lock."""
+"""The stored count is the count of core.policy.lockout, and no right passcode passes a lock."""
 
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import update
 
 from sparekey.app.instance import TOP_DOMAIN, Instance
 from sparekey.app.people import roles
@@ -13,6 +12,7 @@ from sparekey.core.policy.lockout import FailureCount, InterfaceGroup, LockoutPo
 from sparekey.core.reasons import Method, Reason
 from sparekey.core.sign_in.outcome import Asked, Denied, Granted
 from sparekey.storage import tables
+from sparekey.storage.sealed_rows import update_rows
 from sparekey.storage.sign_in import statements as stored
 from tests.builders import LIMIT, NOW, ROOT, User, a_user, account_row, denied, edit_policy, granted, submit
 from tests.properties.examples import few_examples
@@ -32,7 +32,7 @@ TURNS = st.tuples(
     unlock_after=st.integers(0, 3),
     spent=st.sampled_from([0, 96]),
 )
-def test_s06_sql_counts_as_the_pure_rule_does(
+def test_s06_stored_counts_follow_the_pure_rule(
     shared_server: Instance,
     turns: list[tuple[int, InterfaceGroup, str]],
     limit: int,
@@ -73,14 +73,14 @@ def test_s06_sql_counts_as_the_pure_rule_does(
 
 def set_counts(server: Instance, user: User, **values: int) -> None:
     with server.database.write() as connection:
-        connection.execute(update(tables.account).where(tables.account.c.id == user.account_id).values(**values))
+        update_rows(connection, tables.account, [tables.account.c.id == user.account_id], values)
 
 
 @few_examples
 @given(
     failures=st.integers(0, 4), locks=st.integers(0, 2), group=st.sampled_from(InterfaceGroup), after=st.integers(0, 4)
 )
-def test_s06_sql_asks_for_the_next_code_as_the_pure_rule_does(
+def test_s06_the_next_code_is_asked_for_by_the_stored_count(
     shared_server: Instance, failures: int, locks: int, group: InterfaceGroup, after: int
 ) -> None:
     user = a_user(shared_server)

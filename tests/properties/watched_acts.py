@@ -269,6 +269,7 @@ ACTS: Final[Mapping[str, Act]] = {
     "enables or disables a user": lambda w, n: users.set_enabled(
         w.server, ROOT, w.user(n.a).login, enabled=n.b % 2 == 0, now=w.now
     ),
+    "unlocks": lambda w, n: users.unlock(w.server, ROOT, w.user(n.a).login, now=w.now),
     "moves a user": lambda w, n: users.move_user(w.server, ROOT, w.user(n.a).login, w.domain(n.b), now=w.now),
     "assigns": lambda w, n: life_cycle.assign(
         w.server, ROOT, w.serial(n.a), w.user(n.b).login, enable=n.c % 2 == 0, now=w.now

@@ -63,7 +63,16 @@ def account_state(
 ) -> AccountState:
     """Return the account as the core decides on it at these interfaces, under the policies of its domain."""
     failures = account.count_at(group)
-    return AccountState(account.id, account.login, account.enabled, account.expires_at, failures, lockout, token_policy)
+    return AccountState(
+        account.id,
+        account.login,
+        account.enabled,
+        account.expires_at,
+        failures,
+        lockout,
+        token_policy,
+        account.counts_version,
+    )
 
 
 def sign_in_account_state(account: SignInAccount, group: InterfaceGroup = InterfaceGroup.ELSEWHERE) -> AccountState:

@@ -8,10 +8,11 @@ AnyRow: TypeAlias = Row[*tuple[Any, ...]]  # Any: the columns of a query have no
 AnySelect: TypeAlias = Select[*tuple[Any, ...]]  # Any: as in AnyRow
 AnyResult: TypeAlias = Result[*tuple[Any, ...]]  # Any: as in AnyRow
 AnyColumn: TypeAlias = ColumnElement[Any]  # Any: a column of any type
+AnyValues: TypeAlias = dict[str, Any]  # Any: as in AnyRow; by the names of columns
 T = TypeVar("T")
 
 
-def by_name(row: AnyRow) -> dict[str, Any]:  # Any: as in AnyRow
+def by_name(row: AnyRow) -> AnyValues:
     """Return the values of a row by the names of its columns."""
     return dict(row._mapping)  # noqa: SLF001 -- SQLAlchemy documents it as public
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD: Final = "0020"
+HEAD: Final = "0021"
 """The newest revision that this version knows."""
 _LOCK: Final = 0x5350_4152_454B_4559  # names the upgrade among PostgreSQL's advisory locks
 

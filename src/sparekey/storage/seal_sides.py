@@ -20,13 +20,13 @@ from sparekey.storage.failure_counts import COUNT_NAMES
 from sparekey.storage.tables import metadata
 
 SEAL: Final = "seal"  # the column of the seal of a row
-SEALED_SINCE: Final = "0020"
+COUNTS_SEAL: Final = "counts_seal"  # of the counts of failures of an account (storage/sealed_counts.py)
+SEALED_SINCE: Final = "0021"
 """The newest revision that changed what is sealed."""
 
 _ENCRYPTED: Final = "encrypted: bound to its row and owner"
 _FOUND_BY: Final = "finds or sorts rows in lists: never decides"
 _ROLLS_BACK: Final = "rolls back: the comparison with the chained log finds it"
-_COUNTED: Final = "gives more guesses, each of which is in the chained log: the watch does not compare counts"
 _TOLD: Final = "only told to people"
 _REPLACED: Final = "only when the next version is made: the code's end is sealed, and the chained log has each use"
 _EVENTS: Final = "the place in the chain of events, which the device signs: an older place has the alarm of a fork"
@@ -42,6 +42,7 @@ class Sides:
     sealed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     free: Mapping[str, str] = field(default_factory=dict)
     since: Mapping[str, str] = field(default_factory=dict)  # revisions of columns that were sealed later, by name
+    apart: str = ""  # the seal that is verified only where its columns decide; an altered group leaves its row intact
 
 
 def _sealed(*columns: str, **free: str) -> Sides:
@@ -69,19 +70,14 @@ def _policy(kind: PolicyKind) -> Sides:
 SIDES: Final[Mapping[str, Sides]] = {
     **{f"{kind}_policy": _policy(kind) for kind in PolicyKind},
     "security_domain": _sealed("id", "name", "parent_id", *(f"{kind}_policy_id" for kind in PolicyKind)),
-    "account": _sealed(
-        "id",
-        "login",
-        "name",
-        "domain_id",
-        "enabled",
-        "expires_at",
-        "mail",
-        **dict.fromkeys(COUNT_NAMES, _COUNTED),
-        counts_seal=_COUNTED,
-        created_at=_TOLD,
-        words=_FOUND_BY,
-        name_key=_FOUND_BY,
+    "account": Sides(
+        {
+            SEAL: ("id", "login", "name", "domain_id", "enabled", "expires_at", "mail"),
+            COUNTS_SEAL: ("id", *COUNT_NAMES),
+        },
+        {"created_at": _TOLD, "words": _FOUND_BY, "name_key": _FOUND_BY},
+        since={COUNTS_SEAL: "0021"},
+        apart=COUNTS_SEAL,
     ),
     "token": _also_sealed(
         "step_seal",
@@ -375,6 +371,12 @@ def kinds_of(table: str, at: str | None = None) -> Mapping[str, SealedKind]:
         if at is None or sides.since.get(seal, "") <= at
     }
     return {seal: _kind(metadata.tables[table], seal, columns) for seal, columns in groups.items()}
+
+
+@cache
+def row_kinds_of(table: str) -> Mapping[str, SealedKind]:
+    """Return the groups that must hold wherever a row of the table decides, by the column of their seal."""
+    return {seal: kind for seal, kind in kinds_of(table).items() if seal != SIDES[table].apart}
 
 
 def is_seal(column: str) -> bool:

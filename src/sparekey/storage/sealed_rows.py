@@ -19,6 +19,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    Integer,
     Table,
     bindparam,
     delete,
@@ -31,8 +32,8 @@ from sqlalchemy import (
 from sqlalchemy.sql.selectable import NamedFromClause
 
 from sparekey.core.row_seals import SealedKind
-from sparekey.storage.rows import AnyRow, AnySelect, by_name
-from sparekey.storage.seal_sides import is_seal, kinds_of
+from sparekey.storage.rows import AnyColumn, AnyRow, AnySelect, by_name
+from sparekey.storage.seal_sides import is_seal, kinds_of, row_kinds_of
 from sparekey.storage.seals_in_use import SEALS, SealsInUse
 from sparekey.storage.tables import (
     admin_link,
@@ -138,7 +139,7 @@ def intact_rows(connection: Connection, query: AnySelect, *sources: NamedFromCla
 def _holds(seals: SealsInUse, sources: Sequence[NamedFromClause], row: AnyRow, start: int) -> bool:
     for source in sources:
         table = _table(source)
-        for kind in kinds_of(table.name).values():
+        for kind in row_kinds_of(table.name).values():
             end = start + len(kind.columns)
             values, seal = row[start:end], row[end]
             start = end + 1
@@ -244,7 +245,7 @@ def _evidence(source: NamedFromClause) -> tuple[ColumnElement[object], ...]:
     table = _table(source)
     return tuple(
         source.c[name].label(f"{source.name}~{name}")
-        for seal, kind in kinds_of(table.name).items()
+        for seal, kind in row_kinds_of(table.name).items()
         for name in (*kind.columns, seal)
     )
 
@@ -271,5 +272,12 @@ def _defaults(table: Table) -> Mapping[str, object]:
     for column in table.columns:
         default = column.server_default
         text = None if default is None else str(getattr(default, "arg", ""))
-        found[column.name] = (text == "true") if isinstance(column.type, Boolean) and text is not None else text
+        found[column.name] = text if text is None else _value(column, text)
     return found
+
+
+def _value(column: AnyColumn, text: str) -> object:
+    """Return a default as a value of the column's type."""
+    if isinstance(column.type, Boolean):
+        return text == "true"
+    return int(text) if isinstance(column.type, Integer) else text

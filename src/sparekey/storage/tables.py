@@ -125,6 +125,7 @@ account = Table(
     _time("admin_first_failure_at"),
     _time("admin_locked_at"),
     *_failure_count("admin_"),
+    Column("counts_version", BigInteger, nullable=False, server_default="0"),  # of both counts, which changes with them
     Index("ix_account_name_key_login", "name_key", "login"),
     Index("ix_account_domain_id_login", "domain_id", "login"),
 )

@@ -16,7 +16,7 @@ import structlog
 from sparekey.app.audit_log.watcher import AlteredBatch, Watcher
 from sparekey.app.instance import Instance
 from sparekey.app.ports import KeyPurpose
-from sparekey.core.audit_log.watched import AGAIN, HERE, Difference, Fact, WatchedKind
+from sparekey.core.audit_log.watched import AGAIN, COUNTED_AGAIN, HERE, Difference, Fact, WatchedKind
 from sparekey.keystore.watch_file import WatchFile, WatchLock
 from sparekey.storage.audit_log import alarms
 from sparekey.wiring.couriers import CourierStep
@@ -126,6 +126,8 @@ def _contradiction(difference: Difference) -> str:
         return "deleted without an event" if difference.logged else "back although it was deleted or withdrawn"
     if difference.fact == AGAIN:
         return f"the tokencode of step {_shown(difference.logged)} was accepted twice"
+    if difference.fact == COUNTED_AGAIN:
+        return f"failures were counted or cleared on old counts, as version {_shown(difference.logged)}"
     fact = difference.fact.replace("_", " ")
     return f"{fact} is {_shown(difference.stored)} in the database, and {_shown(difference.logged)} in the audit log"
 

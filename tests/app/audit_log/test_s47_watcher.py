@@ -14,18 +14,19 @@ from sparekey.app.instance import TOP_DOMAIN, Instance
 from sparekey.app.people import roles
 from sparekey.app.people.imports import import_users
 from sparekey.app.people.roles import HolderKind
-from sparekey.app.people.users import set_enabled
+from sparekey.app.people.users import set_enabled, unlock
 from sparekey.app.ports import KeyPurpose
 from sparekey.app.sign_in.challenge_answers import answer_challenge
 from sparekey.app.sign_in.verification import sign_in
 from sparekey.app.tokens import life_cycle
 from sparekey.app.tokens.tokens import set_lost, set_pin
 from sparekey.core.audit_log.actions import Action
-from sparekey.core.audit_log.watched import AGAIN, Difference, WatchedKind
+from sparekey.core.audit_log.watched import AGAIN, COUNTED_AGAIN, Difference, WatchedKind
 from sparekey.keystore.watch_file import WatchFile
 from sparekey.secret import Secret
 from sparekey.storage.audit_log import alarms, watched_rows
-from tests.builders import NOW, PIN, REST, ROOT, a_device, a_user, granted, logged_events, submit
+from sparekey.storage.failure_counts import COUNT_NAMES
+from tests.builders import LIMIT, NOW, PIN, REST, ROOT, User, a_device, a_user, denied, granted, logged_events, submit
 from tests.memory_keystore import MemoryCheckpoints
 
 HOUR = 3_600
@@ -146,6 +147,66 @@ def test_s47_a_replayed_code_raises_an_alarm_at_once(small: Watched) -> None:
     assert len(small.alarms()) == 1
     small.now += 31 * 24 * HOUR
     assert small.a_round() == []  # it was long ago
+
+
+COUNTS = (*COUNT_NAMES, "counts_seal")
+
+
+def counts_of(watched: Watched, user: User) -> dict[str, object]:
+    """Return the counts of failures with their seal, which an attacker can put back."""
+    with watched.server.database.read() as connection:
+        row = connection.execute(text("SELECT * FROM account WHERE id = :id"), {"id": user.account_id}).one()
+    return {name: getattr(row, name) for name in COUNTS}
+
+
+def put_counts_back(watched: Watched, user: User, counts: dict[str, object]) -> None:
+    columns = ", ".join(f"{name} = :{name}" for name in counts)
+    watched.sql(f"UPDATE account SET {columns} WHERE id = :id", id=user.account_id, **counts)
+
+
+def test_s47_old_counts_put_back_raise_an_alarm(watched: Watched) -> None:
+    user = a_user(watched.server)
+    clear = counts_of(watched, user)
+    for _ in range(LIMIT):
+        denied(submit(watched.server, user, watched.now, user.wrong(watched.now)))
+    assert watched.a_round() == []
+    put_counts_back(watched, user, clear)
+    (found,) = watched.a_round()
+    assert (found.kind, found.fact, found.logged, found.stored) == (WatchedKind.ACCOUNT, "counts_version", LIMIT, 0)
+    assert len(watched.alarms()) == 1
+    assert unlock(watched.server, ROOT, user.login, now=watched.now) is False  # nothing is counted
+    denied(submit(watched.server, user, watched.now, user.wrong(watched.now)))
+    assert unlock(watched.server, ROOT, user.login, now=watched.now)
+    assert [each.fact for each in watched.a_round()] == [COUNTED_AGAIN]  # row and log agree again
+
+
+@pytest.mark.parametrize("right", [False, True])
+@pytest.mark.parametrize("old", range(3))
+def test_s47_a_guess_on_old_counts_raises_an_alarm_at_once(small: Watched, right: bool, old: int) -> None:
+    """After the guess the attacker puts the newest counts back, too: the log itself has two changes of one version."""
+    user = a_user(small.server)
+    small.a_round()
+    versions = [counts_of(small, user)]
+    for _ in range(3):
+        denied(submit(small.server, user, small.now, user.wrong(small.now)))
+        versions.append(counts_of(small, user))
+    assert small.second().differences == ()
+    put_counts_back(small, user, versions[old])
+    submit(small.server, user, small.now, None if right else user.wrong(small.now))
+    put_counts_back(small, user, versions[-1])
+    assert COUNTED_AGAIN in [each.fact for each in small.second().differences]
+
+
+def test_s47_genuine_failures_successes_and_unlocks_are_no_difference(watched: Watched) -> None:
+    user = a_user(watched.server, pin=PIN)
+    for number in range(12):
+        wrong = user.wrong(watched.now) if number % 4 else None
+        submit(watched.server, user, watched.now, wrong)
+        if number % 5 == 4:
+            unlock(watched.server, ROOT, user.login, now=watched.now)
+        watched.now += 60
+        assert watched.second().differences == ()
+    assert watched.a_round() == []
 
 
 def test_s47_a_sign_in_that_is_asked_for_a_pin_is_no_replay(small: Watched) -> None:

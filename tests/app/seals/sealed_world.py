@@ -13,6 +13,7 @@ from sparekey.app.people.roles import HolderKind, add_role, grant
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.permissions import Permission
 from sparekey.core.policy.kinds import PolicyKind
+from sparekey.core.policy.lockout import InterfaceGroup
 from sparekey.storage.audit_log import outbox
 from sparekey.storage.audit_log.outbox import Mail
 from sparekey.storage.devices import devices, invitations
@@ -50,10 +51,11 @@ class SealedWorld:
         """Return the row that `reads` decides with: the only one, or the one of the user."""
         with self.instance.database.read() as connection:
             rows = [by_name(row) for row in connection.execute(select(table))]
-        return next(row for row in rows if table.name not in _OF_USER or row[_OF_USER[table.name]] in self._ids)
+        return next(row for row in rows if table.name not in _OF_USER or row[_OF_USER[table.name]] in self._ids(table))
 
-    @property
-    def _ids(self) -> tuple[object, ...]:
+    def _ids(self, table: Table) -> tuple[object, ...]:
+        if table.name == "device_code":
+            return (self.user.token_id,)  # the user's own code is another row
         return (self.user.account_id, self.user.token_id, "Works", _ID)
 
     def alarms(self) -> list[str]:
@@ -163,11 +165,15 @@ def _reads(user: User, device_id: str, code_id: str, due: Mail | None) -> dict[s
         found = snapshot(connection)
         return found is not None and any(token.emergency for token in found.tokens)
 
+    def may_sign_in(connection: Connection) -> bool:
+        found = snapshot(connection)
+        return found is not None and not found.count_at(InterfaceGroup.ELSEWHERE).locked(NOW, found.lockout)
+
     def may(connection: Connection) -> bool:
         return any(grant.permissions for grant in actor_of(connection, account_id).grants)
 
     return {
-        "account": lambda it: snapshot(it) is not None,
+        "account": may_sign_in,
         "token": has_token,
         "security_domain": lambda it: snapshot(it) is not None,
         "lockout_policy": lambda it: snapshot(it) is not None,

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from sparekey.core.audit_log.chain import AuditRow
 from sparekey.core.audit_log.told_facts import take_event
 from sparekey.core.audit_log.watched import (
     AGAIN,
+    COUNTED_AGAIN,
     REMEMBERED,
     Difference,
     Fact,
@@ -218,6 +220,59 @@ def test_s47_the_steps_of_a_sign_in_that_was_asked_are_one_success() -> None:
     success = an_event(Action.SIGN_IN_GRANTED, step=12)
     assert AGAIN not in facts_of(ADDED, *asked, success)
     assert facts_of(ADDED, *asked, success, success)[AGAIN] == 12
+
+
+def user_facts(*events: AuditRow) -> Facts:
+    return told(an_event(Action.USER_ADDED), *events).facts[WatchedKind.ACCOUNT, "a1"]
+
+
+def changed(version: int, *, success: bool = False) -> AuditRow:
+    """Return the event of a change of the counts of failures."""
+    if success:
+        return an_event(Action.SIGN_IN_GRANTED, counts_version=version, cleared=True)
+    return an_event(Action.SIGN_IN_DENIED, result="wrong-passcode", counts_version=version)
+
+
+def test_s47_a_user_begins_with_version_0_of_the_counts() -> None:
+    assert user_facts()["counts_version"] == 0
+    unchanged = (an_event(Action.SIGN_IN_GRANTED, step=1), an_event(Action.SIGN_IN_DENIED, result="locked"))
+    assert user_facts(*unchanged)["counts_version"] == 0
+    assert COUNTED_AGAIN not in user_facts(*unchanged)
+
+
+@given(versions=st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=6))
+def test_s47_a_change_of_counts_that_does_not_follow_the_last_one_is_a_difference(
+    versions: list[tuple[int, bool]],
+) -> None:
+    facts = user_facts(*(changed(version, success=success) for version, success in versions))
+    follow = [version for version, _ in versions] == list(range(1, len(versions) + 1))
+    assert (COUNTED_AGAIN in facts) is not follow
+    assert facts["counts_version"] == (versions[-1][0] if versions else 0)
+
+
+@pytest.mark.parametrize(("version", "again"), [(0, True), (1, True), (2, False)])
+def test_s47_a_success_on_old_counts_is_a_difference(version: int, again: bool) -> None:
+    detail: dict[str, Any] = {"counts_version": version} if version else {}
+    facts = user_facts(changed(1), changed(2), an_event(Action.SIGN_IN_GRANTED, step=1, **detail))
+    assert (COUNTED_AGAIN in facts) is again
+    assert facts["counts_version"] == 2
+
+
+def test_s47_unlocking_begins_a_new_row_of_versions() -> None:
+    facts = user_facts(changed(1), an_event(Action.ACCOUNT_UNLOCKED, counts_version=777), changed(778))
+    assert (facts["counts_version"], COUNTED_AGAIN in facts) == (778, False)
+
+
+def test_events_of_an_older_release_say_nothing_of_counts() -> None:
+    older = (an_event(Action.SIGN_IN_DENIED, result="wrong-passcode"), an_event(Action.ACCOUNT_UNLOCKED))
+    assert user_facts(*older)["counts_version"] == 0
+    assert (WatchedKind.ACCOUNT, "a1") not in told(*older, an_event(Action.SIGN_IN_GRANTED, step=1)).facts
+
+
+def test_s47_a_refused_resync_counts_too() -> None:
+    resynced = an_event(Action.TOKEN_RESYNCED, result="wrong-passcode", counts_version=1)
+    assert user_facts(resynced)["counts_version"] == 1
+    assert COUNTED_AGAIN in user_facts(resynced, resynced)
 
 
 def test_a_step_that_was_accepted_again_is_forgotten() -> None:

@@ -112,7 +112,7 @@ def completed(server: Instance, granted: Granted, now: int = NOW) -> Outcome:
 
 def accepted_at_once(server: Instance, granted: Granted) -> bool:
     with server.database.write() as connection:
-        accepted = statements.accept_at_once(connection, granted, NOW, POLICY, AUDIT_ROW)
+        accepted = statements.accept_at_once(connection, granted, NOW, AUDIT_ROW)
         if not accepted:
             connection.rollback()
         return accepted
@@ -131,7 +131,8 @@ def online(user: User, code_id: str) -> Granted:
 
 
 def failed(server: Instance, user: User, failures: int = 1) -> None:
-    set_account(server, user, failures=failures, first_failure_at=NOW - 1)
+    version = account_row(server, user.login).counts_version + failures
+    set_account(server, user, failures=failures, first_failure_at=NOW - 1, counts_version=version)
 
 
 def failures_of(server: Instance, user: User) -> tuple[int, int | None, int | None]:
@@ -262,7 +263,7 @@ def test_a_token_that_was_disabled_or_lost_meanwhile_is_refused(server: Instance
     assert token_row(server, user.serial).last_step == 0
 
 
-@pytest.mark.parametrize("obstacle", [{"enabled": False}, {"locked_at": NOW - 119}])
+@pytest.mark.parametrize("obstacle", [{"enabled": False}, {"locked_at": NOW - 119, "counts_version": 1}])
 def test_an_account_that_was_disabled_or_locked_meanwhile_is_refused(
     server: Instance, obstacle: dict[str, object]
 ) -> None:
@@ -303,9 +304,20 @@ def test_failures_meanwhile_ask_for_the_next_tokencode_and_lock_out_emergency_co
 def test_without_a_limit_failures_meanwhile_ask_for_nothing(server: Instance) -> None:
     user = a_user(server)
     failed(server, user, 4)
-    assert accepted_at_once(server, by_tokencode(user, asks_after=0))
+    granted = by_tokencode(user, asks_after=0)
+    assert not accepted_at_once(server, granted)
+    assert committed(server, granted) == granted
     assert failures_of(server, user) == (0, None, None)
     assert token_row(server, user.serial).last_step == STEP
+
+
+def test_s47_a_success_at_once_needs_unchanged_counts(server: Instance) -> None:
+    user = a_user(server)
+    assert accepted_at_once(server, by_tokencode(user))
+    failed(server, user)
+    assert not accepted_at_once(server, by_tokencode(user, STEP + 1))
+    assert accepted_at_once(server, by_tokencode(user, STEP + 1, counts_version=1))
+    assert failures_of(server, user) == (1, NOW - 1, None)  # the caller has seen that there is nothing to clear
 
 
 def test_at_once_a_used_step_is_not_accepted_and_changes_nothing(server: Instance) -> None:

@@ -284,11 +284,12 @@ def unlock_at_once(instance: Instance, actor: Actor, logins: Collection[str], *,
         for account in found:
             if account.locked_at is not None or account.failures:
                 verify_second_person(connection, actor, account, AskedAct(OperatorAct.USER_UNLOCKED), now=now)
-        cleared = [account for account in found if accounts.unlock(connection, account.id)]
-        for account in cleared:
+        cleared = [(account, accounts.unlock(connection, account.id)) for account in found]
+        unlocked = [(account, version) for account, version in cleared if version is not None]
+        for account, version in unlocked:
             notify_user(connection, now, account.id, Notice.ACCOUNT_UNLOCKED)
-            log(connection, now, actor, Action.ACCOUNT_UNLOCKED, account=account.id)
-    return [account.login for account in cleared]
+            log(connection, now, actor, Action.ACCOUNT_UNLOCKED, account=account.id, counts_version=version)
+    return [account.login for account, _ in unlocked]
 
 
 def move_user(instance: Instance, actor: Actor, login: str, domain: str, *, now: int) -> None:

@@ -1,4 +1,4 @@
-"""Report a lock in the transaction of the failure that caused it: an event, a notice to the user, and an alarm.
+"""Report failures and locks in the transaction of their outcome: for its event, and by a notice and an alarm.
 
 Rules: the event and the notice of an administrator's lock say at which interfaces it refuses passcodes, and when it
 ends. A lock that only a person ends raises an alarm: an attacker may have guessed a hundred times, and the
@@ -13,7 +13,18 @@ from sparekey.core.audit_log.actions import Action
 from sparekey.core.audit_log.notices import Notice, utc
 from sparekey.core.permissions import Actor
 from sparekey.core.policy.lockout import MOST_WITHOUT_SUCCESS, ONLY_A_PERSON, FailureCount, InterfaceGroup
+from sparekey.core.sign_in.outcome import Denied, Granted
+from sparekey.json_value import Json
 from sparekey.storage.people import accounts
+
+
+def counts_of(outcome: Granted | Denied) -> dict[str, Json]:
+    """Return the version of the counts of failures for the event of a saved outcome (S47).
+
+    An event without one is about version 0, which most users have: they never failed. Or it changed no count.
+    """
+    version: dict[str, Json] = {"counts_version": outcome.counts_version} if outcome.counts_version else {}
+    return version | {"cleared": True} if isinstance(outcome, Granted) and outcome.cleared else version
 
 
 def report_new_lock(

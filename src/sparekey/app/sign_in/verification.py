@@ -15,7 +15,7 @@ from sparekey.app.instance import MICROSECONDS, Instance, log
 from sparekey.app.sign_in.anonymous import count_refusal
 from sparekey.app.sign_in.challenges import open_challenge
 from sparekey.app.sign_in.code_use import log_use
-from sparekey.app.sign_in.locks import report_new_lock
+from sparekey.app.sign_in.locks import counts_of, report_new_lock
 from sparekey.app.snapshots import (
     code_state,
     online_emergency_state,
@@ -88,7 +88,7 @@ def sign_in(
     if (
         isinstance(outcome, Granted)
         and after_grant is None
-        and _accepted_at_once(instance, interface, outcome, now, policy)
+        and _accepted_at_once(instance, interface, outcome, snapshot, now)
     ):
         return SignInResult(outcome)
     with instance.database.write() as connection:
@@ -136,14 +136,16 @@ def lockout_of(snapshot: Snapshot) -> LockoutPolicy:
 
 
 def _accepted_at_once(
-    instance: Instance, interface: SignInInterface, granted: Granted, now: int, policy: LockoutPolicy
+    instance: Instance, interface: SignInInterface, granted: Granted, snapshot: Snapshot, now: int
 ) -> bool:
     """Save the common case in one round trip to the database. False: nothing was saved; take the long way."""
-    if granted.step is None or granted.ends_emergency:
+    account = snapshot.account
+    if granted.step is None or granted.ends_emergency or account is None or not account.failures.is_clear:
         return False
+    granted = replace(granted, counts_version=account.counts_version)
     with instance.database.write() as connection:
         entry = row_of(_granted_entry(interface, granted, now))
-        accepted = stored.accept_at_once(connection, granted, now, policy, entry, interface.group)
+        accepted = stored.accept_at_once(connection, granted, now, entry)
         if not accepted:
             connection.rollback()
         return accepted
@@ -180,7 +182,7 @@ def _granted_entry(interface: SignInInterface, granted: Granted, now: int) -> Au
         granted.account_id,
         granted.token_id,
         interface.device_id,
-        {"method": granted.method, "step": granted.step},
+        {"method": granted.method, "step": granted.step, **counts_of(granted)},
     )
 
 
@@ -223,7 +225,13 @@ def _log_denial(
         count_refusal(connection, interface.actor, instance.source_prefixes, denied.reason, now)
         return
     interface.log(
-        connection, now, Action.SIGN_IN_DENIED, result=denied.reason, account=denied.account_id, token=denied.token_id
+        connection,
+        now,
+        Action.SIGN_IN_DENIED,
+        result=denied.reason,
+        account=denied.account_id,
+        token=denied.token_id,
+        **counts_of(denied),
     )
     if denied.counted and denied.reason is not Reason.LOCKED:
         report_new_lock(connection, interface.actor, denied.account_id, interface.group, now, interface.device_id)

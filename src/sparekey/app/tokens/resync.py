@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from sparekey.app.instance import Instance, log
+from sparekey.app.audit import AuditEntry, append
+from sparekey.app.instance import MICROSECONDS, Instance
 from sparekey.app.lookup import get_token
 from sparekey.app.policies_in_force import account_state_of, policy_in
-from sparekey.app.sign_in.locks import report_new_lock
+from sparekey.app.sign_in.locks import counts_of, report_new_lock
 from sparekey.app.snapshots import token_state
 from sparekey.app.tokens.tokens import Find, SomeToken, find_locked
 from sparekey.core.audit_log.actions import OK, Action
@@ -22,6 +23,7 @@ from sparekey.core.policy.lockout import InterfaceGroup, LockoutPolicy
 from sparekey.core.reasons import Reason
 from sparekey.core.sign_in.outcome import Denied
 from sparekey.core.tokens import find_resync
+from sparekey.json_value import Json
 from sparekey.secret import Secret
 from sparekey.storage.devices import devices
 from sparekey.storage.people import accounts
@@ -87,31 +89,32 @@ def resync_of(
     with instance.database.write() as connection:
         token = find_locked(connection, find)
         refused = _save(connection, actor, token, step, drift, now)
-        drift = drift if refused is None else 0
-        log(
-            connection,
-            now,
-            actor,
+        if refused is None:
+            told: dict[str, Json] = {"drift": drift, "step": step}
+        else:
+            told = {"drift": 0, "step": None, **counts_of(refused)}
+        entry = AuditEntry(
+            now * MICROSECONDS,
+            actor.name,
             Action.TOKEN_RESYNCED,
-            result=refused or OK,
-            account=token.account_id,
-            token=token.id,
-            serial=token.serial,
-            drift=drift,
-            step=step if refused is None else None,
+            OK if refused is None else refused.reason,
+            token.account_id,
+            token.id,
+            detail={"serial": token.serial, **told},
         )
-    return Resync(token.serial, drift, refused)
+        append(connection, entry)
+    return Resync(token.serial, drift) if refused is None else Resync(token.serial, refused=refused.reason)
 
 
-def _save(connection: Connection, actor: Actor, token: Token, step: int | None, drift: int, now: int) -> Reason | None:
-    """Save the result, under the lock of the token's user if there is one. Return the reason if it was refused."""
+def _save(connection: Connection, actor: Actor, token: Token, step: int | None, drift: int, now: int) -> Denied | None:
+    """Save the result, under the lock of the token's user if there is one. Return the refusal if it was refused."""
     if not isinstance(token, AssignedToken):
         found = step is not None and tokens.resynchronise(connection, token.id, step, drift)
-        return None if found else Reason.WRONG_PASSCODE
+        return None if found else Denied(Reason.WRONG_PASSCODE)
     policy = policy_in(connection, token.user_domain_id, LockoutPolicy)
     account = accounts.find_account_by_id(connection, token.account_id)
     if account is None or account_state_of(connection, account).locked(now):
-        return Reason.LOCKED
+        return Denied(Reason.LOCKED)
     if step is None or not tokens.resynchronise(connection, token.id, step, drift):
         return _count_failure(connection, actor, token, policy, now)
     devices.raise_generation(connection, token.account_id)
@@ -120,11 +123,11 @@ def _save(connection: Connection, actor: Actor, token: Token, step: int | None, 
 
 def _count_failure(
     connection: Connection, actor: Actor, token: AssignedToken, policy: LockoutPolicy, now: int
-) -> Reason:
+) -> Denied:
     guess = Denied(Reason.WRONG_PASSCODE, token.account_id, token.id, counted=True)
-    stored.commit(connection, guess, now, policy, InterfaceGroup.ELSEWHERE)
+    counted = stored.commit(connection, guess, now, policy, InterfaceGroup.ELSEWHERE)
     report_new_lock(connection, actor, token.account_id, InterfaceGroup.ELSEWHERE, now)
-    return guess.reason
+    return counted if isinstance(counted, Denied) else guess
 
 
 def _is_code(code: str, digits: int) -> bool:

@@ -16,6 +16,8 @@ from sparekey.core.audit_log.chain import AuditRow
 from sparekey.core.audit_log.watched import (
     AGAIN,
     AGAIN_AT,
+    COUNTED_AGAIN,
+    COUNTS,
     HERE,
     STEP,
     UNTIL,
@@ -103,6 +105,17 @@ def _step_accepted(book: FactBook, row: AuditRow, step: object) -> None:
 
 
 def _granted(book: FactBook, event: _Event) -> None:
+    _code_accepted(book, event)
+    version = event.detail.get("counts_version", 0)
+    if event.detail.get("cleared"):
+        _counts_changed(book, event, version)
+    elif isinstance(version, int):
+        known = (book.find((WatchedKind.ACCOUNT, event.row.account_id or "")) or {}).get(COUNTS)
+        if isinstance(known, int) and version != known:
+            _write(book, WatchedKind.ACCOUNT, event.row.account_id, {COUNTED_AGAIN: version, AGAIN_AT: event.at})
+
+
+def _code_accepted(book: FactBook, event: _Event) -> None:
     step = event.detail.get("step")
     _notice_again(book, event, step)
     _step_accepted(book, event.row, step)
@@ -111,7 +124,7 @@ def _granted(book: FactBook, event: _Event) -> None:
 def _asked(book: FactBook, event: _Event) -> None:
     # The next tokencode is asked for before anything is used up.
     if event.detail.get("ask") != ChallengeKind.NEXT_TOKENCODE:
-        _granted(book, event)
+        _code_accepted(book, event)
         _write(book, WatchedKind.TOKEN, event.row.token_id, {_ASKED: event.detail.get("step")})
 
 
@@ -135,6 +148,8 @@ def _advanced(book: FactBook, event: _Event) -> None:
 def _resynced(book: FactBook, event: _Event) -> None:
     if event.row.result == OK:
         _step_accepted(book, event.row, event.detail.get("step"))
+    else:
+        _denied(book, event)
 
 
 _NO_PIN: Final[Mapping[str, Fact]] = {"pin_set_at": None, "pin_must_change": False}
@@ -185,11 +200,36 @@ def _code_used(book: FactBook, event: _Event) -> None:
         _write(book, WatchedKind.TOKEN, event.row.token_id, {"codes_left": _member(event.detail, "left")})
 
 
+# Counts of failures
+
+
+def _counts_changed(book: FactBook, event: _Event, version: object) -> None:
+    """Note a new version of a user's counts. If it does not follow the last one, the counts before it were old ones."""
+    if not isinstance(version, int) or event.row.account_id is None:
+        return
+    known = (book.find((WatchedKind.ACCOUNT, event.row.account_id)) or {}).get(COUNTS)
+    told: dict[str, Fact] = {COUNTS: version}
+    if isinstance(known, int) and version != known + 1:
+        told |= {COUNTED_AGAIN: version, AGAIN_AT: event.at}
+    _write(book, WatchedKind.ACCOUNT, event.row.account_id, told)
+
+
+def _denied(book: FactBook, event: _Event) -> None:
+    _counts_changed(book, event, event.detail.get("counts_version"))
+
+
+def _unlocked(book: FactBook, event: _Event) -> None:
+    # Unlocking draws a version at random, whatever the row had. An event of an older release was about version 0.
+    if "counts_version" in event.detail:
+        _write(book, WatchedKind.ACCOUNT, event.row.account_id, {COUNTS: event.detail["counts_version"]})
+
+
 # Users, roles and domains
 
 
 def _user_added(book: FactBook, event: _Event) -> None:
-    told = {HERE: True, "enabled": True, **{name: _member(event.detail, name) for name in ("domain", "expires")}}
+    told = {name: _member(event.detail, name) for name in ("domain", "expires")}
+    told |= {HERE: True, "enabled": True, COUNTS: 0}
     _write(book, WatchedKind.ACCOUNT, event.row.account_id, told, replace=True)
 
 
@@ -342,6 +382,8 @@ def _key_in(key: str, event: _Event) -> object:
 _READERS: Final[Mapping[str, _Reader]] = {
     Action.SIGN_IN_GRANTED: _granted,
     Action.SIGN_IN_ASKED: _asked,
+    Action.SIGN_IN_DENIED: _denied,
+    Action.ACCOUNT_UNLOCKED: _unlocked,
     Action.TOKEN_ADVANCED: _advanced,
     Action.TOKEN_RESYNCED: _resynced,
     Action.TOKEN_ADDED: _token_added,

@@ -18,10 +18,14 @@ Stored = Mapping[str, object]  # by name, as the columns have them
 HERE: Final = "here"  # True: the object exists; False: it was deleted
 STEP: Final = "step"  # of a token: the newest accepted one
 AGAIN: Final = "accepted again"  # of a token: a step that was accepted although it was used up
-AGAIN_AT: Final = "again at"  # unix second of that
-REMEMBERED: Final = 30 * DAY_SECONDS  # for which that is a difference
+COUNTS: Final = "counts_version"  # of a user: the version of the counts of failures
+COUNTED_AGAIN: Final = "counted again"  # of a user: the version of an event that had another version before it
+AGAIN_AT: Final = "again at"  # unix second of either
+REMEMBERED: Final = 30 * DAY_SECONDS  # for which either is a difference
 _LONGEST_SHOWN: Final = 200  # characters
 UNTIL: Final = "until"  # unix second from which the object decides nothing, and may be forgotten
+_AGAIN: Final = (AGAIN, COUNTED_AGAIN)  # contradictions within the log itself
+_OF_THE_LOG: Final = (HERE, UNTIL, *_AGAIN, AGAIN_AT)  # compared with no column
 
 
 class WatchedKind(StrEnum):
@@ -120,10 +124,11 @@ def _contradicted(logged: Facts, stored: Stored | None) -> Iterator[tuple[str, F
     if logged.get(HERE) is False:
         yield HERE, True
         return
-    if AGAIN in logged:
-        yield AGAIN, logged[AGAIN]
+    for fact in _AGAIN:
+        if fact in logged:
+            yield fact, logged[fact]
     for fact, value in logged.items():
-        if fact not in (HERE, UNTIL, AGAIN, AGAIN_AT) and fact in stored and not _agree(fact, value, stored[fact]):
+        if fact not in _OF_THE_LOG and fact in stored and not _agree(fact, value, stored[fact]):
             yield fact, _shown(stored[fact])
 
 
@@ -142,11 +147,11 @@ def _agree(fact: str, logged: Fact, stored: object) -> bool:
 
 
 def at_present(facts: Facts, now: int) -> Facts:
-    """Return the facts without a step that was accepted again long ago."""
+    """Return the facts without a step that was accepted again, or counts that were changed again, long ago."""
     again_at = facts.get(AGAIN_AT)
     if not isinstance(again_at, int) or now < again_at + REMEMBERED:
         return facts
-    return {name: fact for name, fact in facts.items() if name not in (AGAIN, AGAIN_AT)}
+    return {name: fact for name, fact in facts.items() if name not in (*_AGAIN, AGAIN_AT)}
 
 
 def is_over(facts: Facts, now: int) -> bool:

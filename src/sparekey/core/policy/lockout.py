@@ -99,6 +99,11 @@ class FailureCount:
     locks: int = 0
     without_success: int = 0
 
+    @property
+    def is_clear(self) -> bool:
+        """True if no failure counts: a success has nothing to clear."""
+        return self == _CLEAR
+
     def locked(self, now: int, policy: LockoutPolicy) -> bool:
         """Return True if the account is locked now."""
         if self.locked_at is None:
@@ -123,10 +128,7 @@ class FailureCount:
         return after > 0 and (self.failures >= after or self.locks > 0)
 
     def after_failure(self, now: int, policy: LockoutPolicy, *, holds_a_role: bool = False) -> FailureCount:
-        """Return the count with one more failure.
-
-        storage.sign_in.statements does the same in one conditional UPDATE; a test compares the two.
-        """
+        """Return the count with one more failure."""
         if self.locked(now, policy):
             return self
         over = self.locked_at is not None  # the lock has ended: counting restarts
@@ -140,3 +142,6 @@ class FailureCount:
             return FailureCount(failures, first, now, None, self.locks, in_all)
         until = ONLY_A_PERSON if spent else now + lock_seconds(self.locks)
         return FailureCount(failures, first, now, until, self.locks + 1, in_all)
+
+
+_CLEAR: Final = FailureCount()

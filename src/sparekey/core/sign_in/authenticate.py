@@ -103,7 +103,10 @@ class CodeState:
 
 @dataclass(frozen=True)
 class AccountState:
-    """The account at one group of interfaces, as in the snapshot. `failures`: the count of these interfaces."""
+    """The account at one group of interfaces, as in the snapshot.
+
+    `failures`: the count of these interfaces. `counts_version`: the version of the counts at all interfaces.
+    """
 
     account_id: str
     login: str
@@ -112,6 +115,7 @@ class AccountState:
     failures: FailureCount
     lockout: LockoutPolicy = field(default_factory=LockoutPolicy)
     token_policy: TokenPolicy = field(default_factory=TokenPolicy)
+    counts_version: int = 0
 
     def locked(self, now: int) -> bool:
         """Return True if too many failures at these interfaces lock the account now."""

@@ -30,6 +30,9 @@ class Granted(_Outcome):
     ends_emergency: bool = False  # the token is available, so its online emergency access ends
     # With so many failures or more, the commit asks for the next tokencode; 0: never. Not part of the decision.
     asks_after: int = field(default=0, compare=False)
+    # The version of the counts of failures, and whether the success has cleared the count, once it is saved.
+    counts_version: int = field(default=0, compare=False)
+    cleared: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class Denied(_Outcome):
     counted: bool = False
     replay_step: int | None = None  # correct code of a used step: counted at most once per step
     misread: tuple[int, ...] = ()  # numbers of the misread groups of an emergency code
+    # The version of the counts of failures that this failure made, once it is saved; None: it changed no count.
+    counts_version: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

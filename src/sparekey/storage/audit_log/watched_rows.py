@@ -40,11 +40,18 @@ def find_facts(connection: Connection, kind: WatchedKind, keys: Collection[str])
 
 
 def _users(connection: Connection, keys: Collection[str]) -> Found:
-    columns = (account.c.id, security_domain.c.name, account.c.enabled, account.c.expires_at)
+    columns = (
+        account.c.id,
+        security_domain.c.name,
+        account.c.enabled,
+        account.c.expires_at,
+        account.c.counts_version,
+    )
     query = select(*columns).outerjoin(security_domain, security_domain.c.id == account.c.domain_id)
     rows = connection.execute(query.where(account.c.id.in_(keys)))
     return {
-        key: {"domain": domain, "enabled": bool(enabled), "expires": expires} for key, domain, enabled, expires in rows
+        key: {"domain": domain, "enabled": bool(enabled), "expires": expires, "counts_version": counts}
+        for key, domain, enabled, expires, counts in rows
     }
 
 

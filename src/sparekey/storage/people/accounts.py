@@ -4,13 +4,14 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final, TypedDict, Unpack
 
-from sqlalchemy import Connection, Select, func, or_, select, text, update
+from sqlalchemy import Connection, Select, func, select, text
 
 from sparekey.core.search_words import fold_name, words_of
 from sparekey.storage.failure_counts import CLEARED, COUNT_COLUMNS, COUNT_NAMES, CountColumns
 from sparekey.storage.people.search_words import as_text, insert_words, replace_words
-from sparekey.storage.rows import AnyRow, all_as
-from sparekey.storage.sealed_rows import one_intact, update_rows, with_seal
+from sparekey.storage.rows import AnyRow, AnyValues, all_as
+from sparekey.storage.sealed_counts import counts_in, lock_counts
+from sparekey.storage.sealed_rows import intact_rows, one, update_rows, with_seal
 from sparekey.storage.tables import account, emergency_code, passkey, security_domain
 
 _IN_ONE_QUERY: Final = 500  # values; SQLite takes 32,766, PostgreSQL plans shorter lists better
@@ -64,9 +65,13 @@ class AccountChanges(TypedDict, total=False):
 # Plain text and one call of the driver for many rows: an import brings a hundred thousand.
 _INSERT: Final = text("""
     INSERT INTO account (id, login, name, domain_id, mail, expires_at, enabled, failures, created_at, words, name_key,
-                         seal)
-    VALUES (:id, :login, :name, :domain_id, :mail, :expires_at, :enabled, 0, :created_at, :words, :name_key, :seal)
+                         seal, counts_seal)
+    VALUES (:id, :login, :name, :domain_id, :mail, :expires_at, :enabled, 0, :created_at, :words, :name_key, :seal,
+            :counts_seal)
 """)
+
+
+_BEGINNING: Final = {"enabled": True, **CLEARED}
 
 
 def insert_account(connection: Connection, account_id: str, login: str, name: str, domain_id: str, now: int) -> None:
@@ -78,7 +83,7 @@ def insert_account(connection: Connection, account_id: str, login: str, name: st
 def insert_accounts(connection: Connection, accounts: Sequence[NewAccount]) -> None:
     words = [words_of(user.login, user.name, user.mail) for user in accounts]
     values = [
-        with_seal(connection, account, asdict(user) | {"enabled": True})
+        with_seal(connection, account, asdict(user) | _BEGINNING)
         | {"words": as_text(found), "name_key": fold_name(user.name)}
         for user, found in zip(accounts, words, strict=True)
     ]
@@ -97,11 +102,16 @@ def find_taken(connection: Connection, logins: Sequence[str]) -> dict[str, str]:
 
 
 def find_account(connection: Connection, login: str) -> Account | None:
-    return one_intact(Account, connection, _accounts().where(account.c.login == login), account)
+    return _find(connection, _accounts().where(account.c.login == login))
 
 
 def find_account_by_id(connection: Connection, account_id: str) -> Account | None:
-    return one_intact(Account, connection, _accounts().where(account.c.id == account_id), account)
+    return _find(connection, _accounts().where(account.c.id == account_id))
+
+
+def _find(connection: Connection, query: Select[*tuple[object, ...]]) -> Account | None:
+    rows = intact_rows(connection, query.add_columns(account.c.counts_seal), account)
+    return one([account_of(row, counts_in(connection, row, row.id)) for row in rows])
 
 
 def find_with_counts(connection: Connection, account_ids: Collection[str], now: int) -> list[AccountWithCounts]:
@@ -132,8 +142,11 @@ def list_accounts(
     return all_as(Account, connection.execute(query))
 
 
-def account_of(row: AnyRow) -> Account:
-    """Read an account from a row that has further columns, such as one of `searches`."""
+def account_of(row: AnyRow, counts: AnyValues | None = None) -> Account:
+    """Read an account from a row that has further columns, such as one of `searches`.
+
+    `counts`: the counts of failures, verified; None: those of the row, for a list.
+    """
     return Account(
         id=row.id,
         login=row.login,
@@ -144,7 +157,7 @@ def account_of(row: AnyRow) -> Account:
         enabled=row.enabled,
         expires_at=row.expires_at,
         created_at=row.created_at,
-        **{name: getattr(row, name) for name in COUNT_NAMES},
+        **(counts or {name: getattr(row, name) for name in COUNT_NAMES}),
     )
 
 
@@ -164,11 +177,13 @@ def set_enabled(connection: Connection, account_id: str, *, enabled: bool) -> bo
     return update_rows(connection, account, where, {"enabled": enabled}) == 1
 
 
-def unlock(connection: Connection, account_id: str) -> bool:
-    """Clear the locks and the counts of failures, at all interfaces. Return True if any was set."""
-    is_set = or_(*(account.c[name].is_distinct_from(value) for name, value in CLEARED.items()))
-    cleared = connection.execute(update(account).where(account.c.id == account_id, is_set).values(**CLEARED))
-    return cleared.rowcount == 1
+def unlock(connection: Connection, account_id: str) -> int | None:
+    """Clear the locks and the counts of failures, at all interfaces.
+
+    Return the new version of the counts; None: none was set.
+    """
+    held = lock_counts(connection, account_id)
+    return None if held is None else held.clear(connection)
 
 
 def update_account(connection: Connection, account_id: str, **changes: Unpack[AccountChanges]) -> None:

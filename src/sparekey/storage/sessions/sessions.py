@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Select, Table, delete, func, literal, select, tuple_
 
-from sparekey.storage.failure_counts import COUNT_COLUMNS, COUNT_NAMES, CountColumns
+from sparekey.storage.failure_counts import COUNT_COLUMNS, CountColumns
 from sparekey.storage.people.roles import OF_GRANTS, HeldRole, held_role, with_grants
 from sparekey.storage.rows import AnyRow, AnySelect, all_as
-from sparekey.storage.sealed_rows import insert_row, intact_rows, one_intact, update_rows
+from sparekey.storage.sealed_counts import counts_in
+from sparekey.storage.sealed_rows import insert_row, intact_rows, one, one_intact, update_rows
 from sparekey.storage.tables import account, admin_session, security_domain, user_session
 
 
@@ -87,7 +88,7 @@ def insert_session(
 
 def find_session(connection: Connection, session_id: str, table: Table = admin_session) -> StoredSession | None:
     query = _with_account(table).where(table.c.id == session_id)
-    return one_intact(StoredSession, connection, query, table, account)
+    return one([_session(connection, row) for row in intact_rows(connection, query, table, account)])
 
 
 def find_with_grants(connection: Connection, session_id: str) -> SessionAndGrants | None:
@@ -96,10 +97,10 @@ def find_with_grants(connection: Connection, session_id: str) -> SessionAndGrant
     rows = intact_rows(connection, query, admin_session, account, *OF_GRANTS)
     if not rows:
         return None
-    return SessionAndGrants(session=_session(rows[0]), grants=tuple(filter(None, map(held_role, rows))))
+    return SessionAndGrants(session=_session(connection, rows[0]), grants=tuple(filter(None, map(held_role, rows))))
 
 
-def _session(row: AnyRow) -> StoredSession:
+def _session(connection: Connection, row: AnyRow) -> StoredSession:
     return StoredSession(
         account_id=row.account_id,
         login=row.login,
@@ -110,7 +111,7 @@ def _session(row: AnyRow) -> StoredSession:
         enabled=row.enabled,
         account_expires_at=row.account_expires_at,
         method=row.method,
-        **{name: getattr(row, name) for name in COUNT_NAMES},
+        **counts_in(connection, row, row.account_id),
     )
 
 
@@ -126,6 +127,7 @@ def _with_account(table: Table) -> AnySelect:
         account.c.expires_at.label("account_expires_at"),
         table.c.method,
         *COUNT_COLUMNS,
+        account.c.counts_seal,
     ).join(account, account.c.id == table.c.account_id)
 
 

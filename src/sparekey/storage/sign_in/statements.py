@@ -22,13 +22,14 @@ from sparekey.core.sign_in.authenticate import NEXT_TOKENCODE_TEXT
 from sparekey.core.sign_in.outcome import Asked, Denied, Granted, Outcome
 from sparekey.storage.audit_log.events import INSERT_ROW, RowValues, sealed_row
 from sparekey.storage.emergency.offline import EmergencyCode, code_of
-from sparekey.storage.failure_counts import COUNT_NAMES, CountColumns
+from sparekey.storage.failure_counts import CountColumns
 from sparekey.storage.pipeline import execute_together
 from sparekey.storage.rows import AnyRow
-from sparekey.storage.seal_sides import SEAL, kinds_of
+from sparekey.storage.seal_sides import COUNTS_SEAL, SEAL, kinds_of
+from sparekey.storage.sealed_counts import COUNTS_KIND, HeldCounts, believed
 from sparekey.storage.sealed_rows import all_intact, intact_rows, seals_of
 from sparekey.storage.seals_in_use import SealsInUse
-from sparekey.storage.sign_in.counting import COUNTS_AT, CountAt
+from sparekey.storage.sign_in.counting import clear_count, count_failure, lock_open, lock_unlocked
 from sparekey.storage.tables import device, device_code, emergency_code, online_emergency, online_emergency_code
 from sparekey.storage.tokens.tokens import TokenColumns
 
@@ -55,7 +56,7 @@ _SNAPSHOT: Final = text(f"""
            {_sealed("d", _DOMAIN_KIND)},
            {_sealed("k", _LOCKOUT_KIND)},
            {_sealed("p", _POLICY_KIND)},
-           {", ".join(f"a.{name}" for name in COUNT_NAMES)},
+           {_sealed("a", COUNTS_KIND, COUNTS_SEAL)},
            {_sealed("t", _STEP_KIND, "step_seal")}, t.reported_from, t.reported_to,
            {_sealed("e", _EMERGENCY_KIND)}
     FROM account a
@@ -79,8 +80,8 @@ _TOKEN: Final = slice(_ACCOUNT.stop + 1, _ACCOUNT.stop + 1 + len(_TOKEN_KIND.col
 _DOMAIN: Final = slice(_TOKEN.stop + 1, _TOKEN.stop + 1 + len(_DOMAIN_KIND.columns))
 _LOCKOUT: Final = slice(_DOMAIN.stop + 1, _DOMAIN.stop + 1 + len(_LOCKOUT_KIND.columns))
 _TOKEN_POLICY: Final = slice(_LOCKOUT.stop + 1, _LOCKOUT.stop + 1 + len(_POLICY_KIND.columns))
-_COUNTS: Final = slice(_TOKEN_POLICY.stop + 1, _TOKEN_POLICY.stop + 1 + len(COUNT_NAMES))
-_STEPS: Final = _after(_COUNTS, len(_STEP_KIND.columns))
+_COUNTS: Final = slice(_TOKEN_POLICY.stop + 1, _TOKEN_POLICY.stop + 1 + len(COUNTS_KIND.columns))
+_STEPS: Final = slice(_COUNTS.stop + 1, _COUNTS.stop + 1 + len(_STEP_KIND.columns))
 _REPORTED: Final = slice(_STEPS.stop + 1, _STEPS.stop + 3)
 _EMERGENCY: Final = _after(_REPORTED, len(_EMERGENCY_KIND.columns))
 _ID: Final = _TOKEN.start
@@ -109,6 +110,12 @@ _TOKEN_COLUMNS: Final = (
 )
 _of_token: Final = itemgetter(*map(_TOKEN_KIND.columns.index, _TOKEN_COLUMNS))
 _POLICY_FIELDS: Final = len(_POLICY_KIND.columns) - len(TOKEN_FIELDS)  # where they begin; so they do in each policy
+
+# Locks the account, and fails if it was disabled, or if any failure was counted or cleared since the snapshot.
+_TAKE_UNCHANGED: Final = text("""
+    UPDATE account SET counts_version = counts_version
+    WHERE id = :account_id AND enabled AND counts_version = :counts_version
+""")
 
 _USE_STEP: Final = text("""
     UPDATE token SET last_step = :step, drift = :drift, step_seal = :step_seal
@@ -212,7 +219,7 @@ def find_sign_in_account(connection: Connection, login: str) -> SignInAccount | 
         domain_id=domain_id,
         enabled=bool(enabled),
         expires_at=expires_at,
-        **dict(zip(COUNT_NAMES, first[_COUNTS], strict=True)),
+        **believed(connection, first[_COUNTS], first[_COUNTS.stop]),
         lockout=_lockout_policy(first[_LOCKOUT][_POLICY_FIELDS:]),
         token_policy=_token_policy(first[_TOKEN_POLICY][_POLICY_FIELDS:]),
         tokens=tuple(
@@ -368,32 +375,24 @@ def commit(
     An accept that lost a race becomes the refusal or challenge that it would have been if it had come second. `group`:
     the count of failures that decides and changes.
     """
-    at = COUNTS_AT[group]
     if isinstance(outcome, Granted):
-        outcome = _grant(connection, outcome, now, policy, at)
+        outcome = _grant(connection, outcome, now, policy, group)
     elif isinstance(outcome, Asked):
-        outcome = _ask(connection, outcome, now, policy, at)
+        outcome = _ask(connection, outcome, now, policy, group)
     if isinstance(outcome, Denied) and outcome.counted and outcome.account_id is not None:
-        return _count(connection, outcome, now, policy, at)
+        return _count(connection, outcome, outcome.account_id, now, policy, group)
     return outcome
 
 
-def accept_at_once(
-    connection: Connection,
-    granted: Granted,
-    now: int,
-    policy: LockoutPolicy,
-    audit_row: RowValues,
-    group: InterfaceGroup = InterfaceGroup.ELSEWHERE,
-) -> bool:
+def accept_at_once(connection: Connection, granted: Granted, now: int, audit_row: RowValues) -> bool:
     """Write the effects of an accepted tokencode together with its audit row, in one round trip.
 
-    Return False if the accept lost a race. The caller then rolls back, which also removes the audit row, and calls
-    `commit` for the final outcome.
+    Its snapshot had no failures to clear. Return False if the accept lost a race. The caller then rolls back, which
+    also removes the audit row, and calls `commit` for the final outcome.
     """
-    values = _values(connection, granted, now, policy)
+    values = _values(connection, granted, now)
     statements = (
-        (COUNTS_AT[group].clear, values),
+        (_TAKE_UNCHANGED, values),
         (_USE_STEP, values),
         (INSERT_ROW, sealed_row(connection, audit_row)),
     )
@@ -414,35 +413,53 @@ def complete(
     group: InterfaceGroup = InterfaceGroup.ELSEWHERE,
 ) -> Outcome:
     """Commit a success whose code was used up when its challenge was asked. Nothing else is used up."""
-    values, at = _values(connection, granted, now, policy), COUNTS_AT[group]
-    if not _one_row(connection, at.take, values):
+    held = lock_open(connection, granted.account_id, now, policy, group)
+    if held is None:
         return Denied(Reason.LOCKED, granted.account_id, granted.token_id)
-    if not _one_row(connection, _TAKE_TOKEN, values):
+    if not _one_row(connection, _TAKE_TOKEN, _values(connection, granted, now)):
         return Denied(Reason.TOKEN_DISABLED, granted.account_id, granted.token_id)
     # Last: what has become a refusal leaves the count as it is (S06).
-    connection.execute(at.clear, values)
-    return granted
+    return _cleared(connection, granted, held, group)
 
 
-def _grant(connection: Connection, granted: Granted, now: int, policy: LockoutPolicy, at: CountAt) -> Outcome:
-    values = _values(connection, granted, now, policy)
-    if not _one_row(connection, at.take_unsuspected, values):
-        return _suspected(connection, granted, now, policy, at)
-    use, lost_race = _use_of(granted)
-    if not _one_row(connection, use, values | _used_seal(connection, granted, now)):
-        return Denied(lost_race, granted.account_id, granted.token_id, counted=True, replay_step=granted.step)
+def _grant(connection: Connection, granted: Granted, now: int, policy: LockoutPolicy, group: InterfaceGroup) -> Outcome:
+    held = lock_open(connection, granted.account_id, now, policy, group)
+    if held is None:
+        return Denied(Reason.LOCKED, granted.account_id, granted.token_id)
+    if held.count_at(group).asks_next(granted.asks_after):
+        return _suspected(granted)
+    if not _use(connection, granted, now):
+        return _lost_race(granted)
     if granted.ends_emergency:
         end_emergency(connection, granted.token_id or "")
     # Last: what has become a refusal leaves the count as it is (S06).
-    connection.execute(at.clear, values)
-    return granted
+    return _cleared(connection, granted, held, group)
 
 
-def _suspected(connection: Connection, granted: Granted, now: int, policy: LockoutPolicy, at: CountAt) -> Outcome:
+def _suspected(granted: Granted) -> Outcome:
     """Ask for the next tokencode, or deny, after failures in between: parallel guesses gain nothing."""
-    if not granted.asks_after or granted.step is None or granted.token_id is None:
+    if granted.step is None or granted.token_id is None:
         return Denied(Reason.LOCKED, granted.account_id, granted.token_id)
-    return _ask(connection, Asked(ChallengeKind.NEXT_TOKENCODE, granted, NEXT_TOKENCODE_TEXT), now, policy, at)
+    return Asked(ChallengeKind.NEXT_TOKENCODE, granted, NEXT_TOKENCODE_TEXT)
+
+
+def _cleared(connection: Connection, granted: Granted, held: HeldCounts, group: InterfaceGroup) -> Granted:
+    """Clear the count of these interfaces, and return the success with the version of the counts for its event."""
+    version = clear_count(connection, held, group)
+    if version is None:
+        return replace(granted, counts_version=held.counts_version)
+    return replace(granted, counts_version=version, cleared=True)
+
+
+def _use(connection: Connection, granted: Granted, now: int) -> bool:
+    """Use up the passcode. Return False if another attempt has used it up."""
+    values = _values(connection, granted, now) | _used_seal(connection, granted, now)
+    return _one_row(connection, _use_of(granted)[0], values)
+
+
+def _lost_race(granted: Granted) -> Denied:
+    reason = _use_of(granted)[1]
+    return Denied(reason, granted.account_id, granted.token_id, counted=True, replay_step=granted.step)
 
 
 def _use_of(granted: Granted) -> tuple[TextClause, Reason]:
@@ -463,35 +480,29 @@ def _used_seal(connection: Connection, granted: Granted, now: int) -> dict[str, 
     return {"used_seal": seals.seal(_ONLINE_CODE_KIND, [values[name] for name in _ONLINE_CODE_KIND.columns])}
 
 
-def _ask(connection: Connection, asked: Asked, now: int, policy: LockoutPolicy, at: CountAt) -> Outcome:
+def _ask(connection: Connection, asked: Asked, now: int, policy: LockoutPolicy, group: InterfaceGroup) -> Outcome:
     """Commit a challenge after a right code. Failures still count until the sign-in is complete."""
     granted = asked.granted
-    values = _values(connection, granted, now, policy)
-    if not _one_row(connection, at.take, values):
+    if lock_open(connection, granted.account_id, now, policy, group) is None:
         return Denied(Reason.LOCKED, granted.account_id, granted.token_id)
-    use, lost_race = _use_of(granted)
-    if asked.uses_code and not _one_row(connection, use, values | _used_seal(connection, granted, now)):
-        return Denied(lost_race, granted.account_id, granted.token_id, counted=True, replay_step=granted.step)
+    if asked.uses_code and not _use(connection, granted, now):
+        return _lost_race(granted)
     return asked
 
 
-def _count(connection: Connection, denied: Denied, now: int, policy: LockoutPolicy, at: CountAt) -> Denied:
-    # The answer for an account that was locked in the meantime does not depend on the guess (S06).
-    locked = Denied(Reason.LOCKED, denied.account_id, denied.token_id, misread=denied.misread)
-    values = {
-        "account_id": denied.account_id,
-        "now": now,
-        "since": policy.first_counted(now),
-        "limit": policy.most_failures,
-        "lock_ended": policy.lock_ended(now),
-    }
+def _count(
+    connection: Connection, denied: Denied, account_id: str, now: int, policy: LockoutPolicy, group: InterfaceGroup
+) -> Denied:
+    lock = lock_unlocked if denied.replay_step is None else lock_open
+    held = lock(connection, account_id, now, policy, group)
+    if held is None:
+        # The answer for an account that was locked in the meantime does not depend on the guess (S06).
+        return Denied(Reason.LOCKED, account_id, denied.token_id, misread=denied.misread)
     if denied.replay_step is not None:
-        if not _one_row(connection, at.take, values):
-            return locked
         repeat = {"token_id": denied.token_id, "step": denied.replay_step}
         if not _one_row(connection, _COUNT_REPLAY_ONCE, repeat):
             return replace(denied, counted=False)
-    return denied if _one_row(connection, at.count, values) else locked
+    return replace(denied, counts_version=count_failure(connection, held, now, policy, group))
 
 
 def _step_seal(connection: Connection, granted: Granted) -> bytes | None:
@@ -502,7 +513,7 @@ def _step_seal(connection: Connection, granted: Granted) -> bytes | None:
     return seals_of(connection).seals.seal(_STEP_KIND, [values[name] for name in _STEP_KIND.columns])
 
 
-def _values(connection: Connection, granted: Granted, now: int, policy: LockoutPolicy) -> dict[str, object]:
+def _values(connection: Connection, granted: Granted, now: int) -> dict[str, object]:
     return {
         "step_seal": _step_seal(connection, granted),
         "account_id": granted.account_id,
@@ -511,9 +522,8 @@ def _values(connection: Connection, granted: Granted, now: int, policy: LockoutP
         "drift": granted.drift,
         "code_id": granted.code_id,
         "without_token": granted.method is not Method.TOKENCODE,
-        "asks_after": granted.asks_after,
+        "counts_version": granted.counts_version,
         "now": now,
-        "lock_ended": policy.lock_ended(now),
     }
 
 
