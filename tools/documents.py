@@ -139,7 +139,8 @@ sparekey role show 'help desk'                    # its permissions and its hold
 - Objects that belong to no domain (policies, roles, instances) need the permission at the top domain.
 
 Commands with `--data` on the server act as root (`os:NAME` in the audit log), with all permissions and the limits
-above.
+above. Only root can list, show and accept rows that another program altered, with `sparekey row`
+([notices.md](notices.md)).
 
 | Permission |"""
 

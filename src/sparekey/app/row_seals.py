@@ -3,8 +3,9 @@
 Rules:
 - An altered row is refused where it would decide, and raises an alarm after that transaction: at most one a minute for
   each row and process, so that the intruder who asks for it again and again fills no log.
-- Rows are sealed as they are found only by `seal_once`, and only while the mark beside the keys says that this was not
-  done before. The mark is not in the database, so that an intruder there cannot ask for it again.
+- All rows are sealed as they are found only by `seal_once`, and only while the mark beside the keys says that this was
+  not done before. The mark is not in the database, so that an intruder there cannot ask for it again. Root on the
+  server can accept one row (app/audit_log/altered_rows.py).
 """
 
 import threading

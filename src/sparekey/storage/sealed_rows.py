@@ -20,6 +20,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Integer,
+    Label,
     Table,
     bindparam,
     delete,
@@ -27,9 +28,11 @@ from sqlalchemy import (
     insert,
     select,
     tuple_,
+    type_coerce,
     update,
 )
 from sqlalchemy.sql.selectable import NamedFromClause
+from sqlalchemy.types import NullType
 
 from sparekey.core.row_seals import SealedKind
 from sparekey.storage.rows import AnyColumn, AnyRow, AnySelect, by_name
@@ -233,12 +236,17 @@ def _each_row(connection: Connection, table: Table, at: str | None = None) -> It
     names = dict.fromkeys(
         [*(column.name for column in key), *kinds, *(name for kind in kinds.values() for name in kind.columns)]
     )
-    query = select(*(table.c[name] for name in names)).order_by(*key).limit(_CHUNK)
+    query = select(*(as_stored(table.c[name]) for name in names)).order_by(*key).limit(_CHUNK)
     rows = connection.execute(query).all()
     while rows:
         yield from rows
         last = [getattr(rows[-1], column.name) for column in key]
         rows = connection.execute(query.where(tuple_(*key) > tuple_(*last))).all()
+
+
+def as_stored(column: Column[T]) -> Label[None]:
+    """Return the column with the type of the database driver: one row of a foreign type must not hide the others."""
+    return type_coerce(column, NullType()).label(column.name)
 
 
 def _evidence(source: NamedFromClause) -> tuple[ColumnElement[object], ...]:

@@ -36,6 +36,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "operator": ("emergency.operators", "Operators who show emergency codes, and their limits."),
     "audit": ("audit_log.events", "List, verify and export the audit log."),
     "alarm": ("audit_log.alarms", "List and acknowledge alarms."),
+    "row": ("audit_log.rows", "Rows of the database that another program altered."),
 }
 
 _WITHOUT_NOUN: Final = ("service", "sessions.login")  # modules whose commands belong to no group

@@ -119,6 +119,7 @@ class Action(StrEnum):
     ALARM_OPERATOR_STOPPED = "alarm.operator-stopped"  # an operator asked for more than the policy allows
     ALARM_NAMES_LEARNT = "alarm.names-learnt"  # an operator tried many names that objects elsewhere have
     ALARM_ROW_ALTERED = "alarm.row-altered"  # the database was changed by another program than ours
+    ALARM_ROW_ACCEPTED = "alarm.row-accepted"  # an administrator of the server has sealed an altered row
     ALARM_PASSKEY_COPIED = "alarm.passkey-copied"  # its use count is lower than before
     ALARM_ADMINISTRATOR_LOCKED = "alarm.administrator-locked"  # a lock that only a person ends
 

@@ -202,6 +202,8 @@ _ALARM: Final[Mapping[Action, str]] = {
     "that exist outside the operator's domains. The refusals reveal such names. Ask the operator.",
     Action.ALARM_ROW_ALTERED: "A row of the database was changed or added by another program than Sparekey. It is "
     "refused. Find out who can write to the database.",
+    Action.ALARM_ROW_ACCEPTED: "A row of the database that another program had changed was accepted on the server "
+    "with `sparekey row accept`, and decides again. If you do not know why, treat the server as taken over.",
     Action.ALARM_PASSKEY_COPIED: "A passkey was rejected because its signature counter went backwards. The passkey "
     "may have been copied. Ask its owner, and remove it.",
     Action.ALARM_ADMINISTRATOR_LOCKED: "An administrator is locked after a hundred failed sign-ins without a success. "

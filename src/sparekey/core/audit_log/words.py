@@ -121,6 +121,7 @@ WORDS: Final[Mapping[str, str]] = {
     Action.ALARM_OPERATOR_STOPPED: "Alarm: an operator reached the limit for codes",
     Action.ALARM_NAMES_LEARNT: "Alarm: an operator tried many names of other domains",
     Action.ALARM_ROW_ALTERED: "Alarm: the database was changed by another program",
+    Action.ALARM_ROW_ACCEPTED: "Alarm: an altered row of the database was accepted",
     Action.ALARM_PASSKEY_COPIED: "Alarm: a passkey may have been copied",
     Action.ALARM_ADMINISTRATOR_LOCKED: "Alarm: an administrator is locked until a person unlocks them",
 }
