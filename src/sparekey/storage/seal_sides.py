@@ -26,7 +26,6 @@ SEALED_SINCE: Final = "0021"
 
 _ENCRYPTED: Final = "encrypted: bound to its row and owner"
 _FOUND_BY: Final = "finds or sorts rows in lists: never decides"
-_ROLLS_BACK: Final = "rolls back: the comparison with the chained log finds it"
 _TOLD: Final = "only told to people"
 _REPLACED: Final = "only when the next version is made: the code's end is sealed, and the chained log has each use"
 _EVENTS: Final = "the place in the chain of events, which the device signs: an older place has the alarm of a fork"

@@ -13,8 +13,9 @@ from sparekey.app.tokens.tokens import set_lost
 from sparekey.cli.server import service
 from sparekey.clock import now as clock_now
 from sparekey.server.settings import read_settings
+from sparekey.storage.failure_counts import COUNT_NAMES
 from sparekey.wiring.server import open_instance
-from tests.builders import ROOT, a_user
+from tests.builders import ROOT, a_user, denied, submit
 from tests.cli.server.commands import CommandResult, Operator, sparekey
 
 
@@ -61,6 +62,19 @@ def test_s47_doctor_deep_finds_what_was_put_back(operator: Operator) -> None:
     ]
     assert not sparekey("--data", str(operator.data), "alarm", "list", "--json").json["alarms"]  # it changes nothing
     assert "lost is no" in deep(operator).out
+
+
+def test_s47_doctor_deep_names_counts_that_were_put_back(operator: Operator) -> None:
+    user = acted(operator, lambda instance: a_user(instance, "alice", now=clock_now()))
+    columns = ", ".join((*COUNT_NAMES, "counts_seal"))
+    altered(operator, f"CREATE TABLE kept AS SELECT {columns} FROM account")
+    for _ in range(2):
+        denied(acted(operator, lambda instance: submit(instance, user, clock_now(), user.wrong(clock_now()))))
+        altered(operator, f"UPDATE account SET ({columns}) = (SELECT {columns} FROM kept)")
+    assert sorted(state_of(deep(operator, "--json"))) == [
+        (False, "user alice: counts version is 0 in the database, and 1 in the audit log"),
+        (False, "user alice: failures were counted or cleared on old counts, as version 1"),
+    ]
 
 
 def test_s47_doctor_deep_compares_events_that_nobody_has_chained(operator: Operator) -> None:
