@@ -20,7 +20,7 @@ from sparekey.core.policy.lockout import ONLY_A_PERSON, FailureCount, InterfaceG
 from sparekey.storage.failure_counts import CLEARED, COUNT_COLUMNS, COUNT_NAMES, CountColumns, columns_of
 from sparekey.storage.rows import AnyRow, AnyValues
 from sparekey.storage.seal_sides import COUNTS_SEAL, kinds_of
-from sparekey.storage.sealed_rows import seals_of
+from sparekey.storage.sealed_rows import as_stored, seals_of
 from sparekey.storage.tables import account
 
 COUNTS_KIND: Final = kinds_of("account")[COUNTS_SEAL]
@@ -32,8 +32,9 @@ _ALTERED: Final[AnyValues] = {
     for name, value in columns_of(group, FailureCount(locked_at=0, locked_until=ONLY_A_PERSON)).items()
 } | {"counts_version": 0}
 
+STORED_SEAL: Final = as_stored(account.c.counts_seal)  # with the type that an intruder gave it
 _LOCK: Final = (
-    select(account.c.id, account.c.enabled, *COUNT_COLUMNS, account.c.counts_seal)
+    select(account.c.id, account.c.enabled, *COUNT_COLUMNS, STORED_SEAL)
     .where(account.c.id == bindparam("account_id"))
     .with_for_update(key_share=True)
 )

@@ -69,6 +69,16 @@ def test_s47_counts_of_the_intruders_choice_are_a_lock(any_server: Instance, val
     granted_after_unlocking(any_server, alice)
 
 
+def test_s47_counts_with_a_seal_of_another_type_are_a_lock(server: Instance) -> None:
+    """An intruder can store any type in any column of SQLite."""
+    alice = a_user(server, "alice")
+    with server.database.write() as connection:
+        connection.execute(text("UPDATE account SET counts_seal = 'text', counts_version = 'one'"))
+    assert denied(submit(server, alice, NOW)).reason is Reason.LOCKED
+    assert show_user(server, ROOT, "alice").locked
+    granted_after_unlocking(server, alice)
+
+
 def granted_after_unlocking(server: Instance, user: User) -> None:
     """Unlocking seals cleared counts, whatever the intruder wrote."""
     assert unlock(server, ROOT, user.login, now=NOW)

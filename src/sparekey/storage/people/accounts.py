@@ -10,7 +10,7 @@ from sparekey.core.search_words import fold_name, words_of
 from sparekey.storage.failure_counts import CLEARED, COUNT_COLUMNS, COUNT_NAMES, CountColumns
 from sparekey.storage.people.search_words import as_text, insert_words, replace_words
 from sparekey.storage.rows import AnyRow, AnyValues, all_as
-from sparekey.storage.sealed_counts import counts_in, lock_counts
+from sparekey.storage.sealed_counts import STORED_SEAL, counts_in, lock_counts
 from sparekey.storage.sealed_rows import intact_rows, one, update_rows, with_seal
 from sparekey.storage.tables import account, emergency_code, passkey, security_domain
 
@@ -110,7 +110,7 @@ def find_account_by_id(connection: Connection, account_id: str) -> Account | Non
 
 
 def _find(connection: Connection, query: Select[*tuple[object, ...]]) -> Account | None:
-    rows = intact_rows(connection, query.add_columns(account.c.counts_seal), account)
+    rows = intact_rows(connection, query.add_columns(STORED_SEAL), account)
     return one([account_of(row, counts_in(connection, row, row.id)) for row in rows])
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Select, Table, delete, func, literal, select,
 from sparekey.storage.failure_counts import COUNT_COLUMNS, CountColumns
 from sparekey.storage.people.roles import OF_GRANTS, HeldRole, held_role, with_grants
 from sparekey.storage.rows import AnyRow, AnySelect, all_as
-from sparekey.storage.sealed_counts import counts_in
+from sparekey.storage.sealed_counts import STORED_SEAL, counts_in
 from sparekey.storage.sealed_rows import insert_row, intact_rows, one, one_intact, update_rows
 from sparekey.storage.tables import account, admin_session, security_domain, user_session
 
@@ -127,7 +127,7 @@ def _with_account(table: Table) -> AnySelect:
         account.c.expires_at.label("account_expires_at"),
         table.c.method,
         *COUNT_COLUMNS,
-        account.c.counts_seal,
+        STORED_SEAL,
     ).join(account, account.c.id == table.c.account_id)
 
 
