@@ -32,9 +32,13 @@ def test_s47_one_process_watches_and_another_takes_over(tmp_path: Path, database
     def alarmed() -> list[str | None]:
         return [row.token_id for row in logged_events(instance, Action.ALARM_STATE_ROLLED_BACK)]
 
+    while_it_runs = database_url.startswith("sqlite")  # a later round finds it, after 20 seconds: once is enough
+    if not while_it_runs:
+        puts_back(alice.serial)
     with serving(data, variables={"SPAREKEY_WORKERS": "2"}) as first, serving(data) as second:
         wait_until(lambda: not WatchLock(data / LOCK).take(), first)
-        puts_back(alice.serial)
+        if while_it_runs:
+            puts_back(alice.serial)
         wait_until(lambda: alarmed() == [alice.token_id], first)
         first.kill()
         puts_back(bob.serial)
