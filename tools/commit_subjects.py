@@ -79,7 +79,7 @@ def faults(subject: str) -> Iterator[str]:
 
 def _no_imperative(subject: str) -> str | None:
     """Return why the subject is no command as far as its first words tell, or None."""
-    first, *rest = subject.split()
+    first, *rest = subject.replace(",", " ").split()  # "List, show and accept rows" begins with a verb
     if not rest:
         return "has one word"
     if any(word.endswith(":") for word in (first, *rest[:2])):

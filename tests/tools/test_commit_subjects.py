@@ -19,6 +19,7 @@ from tools.commit_subjects import Commit, commits_since, faults, main
         "Re-use the connection of a contact",
         "Do not log logins that do not exist",
         "Pass the time as an argument",
+        "List, show and accept rows of the database",
         "Limit connections per user, and say so in the answer to each of the rest",
     ],
 )
