@@ -37,7 +37,7 @@ class Instance:
     ca_certificate: bytes  # DER of the CA that devices pin; enrolment codes contain its hash
     run: Run = one_by_one  # the map function that seals records, for example of a pool
     source_prefixes: SourcePrefixes = SourcePrefixes()
-    sign_in_came: Callable[[], None] = _nothing  # lets sealing give way
+    user_signed_in: Callable[[], None] = _nothing  # lets sealing give way
     installed: RecentlyInstalled = field(default_factory=RecentlyInstalled, compare=False)
 
 

@@ -3,7 +3,7 @@
 Rules:
 - They run at the lowest priority. A sign-in gets the processor first, whatever is being sealed.
 - In the second after a sign-in at most all cores but one hash: a burst of sign-ins finds a core with warm caches, and
-  the memory bandwidth is not used up.
+  the memory bandwidth is not used up. Refused ones do not count: else a hostile device slows down all sealing (S46).
 - They are not of the idle class of the scheduler: such a thread could hold the interpreter lock and get no processor
   time at all, and then every sign-in would wait for it.
 """
@@ -46,7 +46,7 @@ class SealingWorkers:
         """Call the function on each item in the threads, and return the results in order (a `sealed.Run`)."""
         return self._executor.map(partial(self._one, function), items)
 
-    def sign_in_came(self) -> None:
+    def user_signed_in(self) -> None:
         """Give way for a second. Takes no lock, so that a sign-in never waits for a worker."""
         self._last_sign_in = self._monotonic()
 

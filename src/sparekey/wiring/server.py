@@ -105,7 +105,7 @@ def open_instance(directory: Path, settings: Settings) -> Instance:
             ca_certificate=local_ca.read_ca_certificate(ca_file(directory, settings)),
             run=workers.map,
             source_prefixes=settings.source_prefixes,
-            sign_in_came=workers.sign_in_came,
+            user_signed_in=workers.user_signed_in,
         )
     except BaseException:
         database.close()

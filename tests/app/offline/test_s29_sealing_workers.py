@@ -17,7 +17,7 @@ from sparekey.sealed import BALANCED, PinHash, SealPlan, day_not_after, new_offl
 from sparekey.secret import Secret
 from sparekey.unit_kind import UnitKind
 from sparekey.wiring.sealing_workers import GIVES_WAY, LOWEST_PRIORITY, SealingWorkers, usable_cores
-from tests.builders import DAY, NOW, PIN, User, a_user, granted, submit
+from tests.builders import DAY, NOW, PIN, User, a_user, denied, granted, submit
 
 CORES = THREADS = 4
 
@@ -63,10 +63,10 @@ def most_at_once(workers: SealingWorkers, items: int) -> int:
 def test_s29_a_core_is_left_free_for_a_second_after_a_sign_in() -> None:
     now = [1_000.0]
     workers = SealingWorkers(THREADS, CORES, lambda: now[0])
-    workers.sign_in_came()
+    workers.user_signed_in()
     assert most_at_once(workers, 16) == CORES - 1
     alone = SealingWorkers(THREADS, 1, lambda: now[0])
-    alone.sign_in_came()
+    alone.user_signed_in()
     assert most_at_once(alone, 4) == 1  # on one core, one still seals
     now[0] += GIVES_WAY
     assert most_at_once(workers, 16) == THREADS
@@ -87,10 +87,13 @@ def test_an_error_of_one_record_frees_its_place() -> None:
     assert list(workers.map(fails, [1])) == [1]
 
 
-def test_s29_each_sign_in_is_noticed(server: Instance) -> None:
+def test_s29_each_sign_in_is_noticed_and_no_refusal_is(server: Instance) -> None:
+    """A hostile device can be refused as often as it likes, and must not slow down the sealing for others."""
     noticed: list[int] = []
-    alice = a_user(server)
-    submit(replace(server, sign_in_came=lambda: noticed.append(1)), alice, NOW)
+    alice, instance = a_user(server), replace(server, user_signed_in=lambda: noticed.append(1))
+    denied(submit(instance, alice, NOW, alice.wrong(NOW)))
+    assert noticed == []
+    granted(submit(instance, alice, NOW))
     assert noticed == [1]
 
 
@@ -100,7 +103,7 @@ def test_s29_each_sign_in_is_noticed(server: Instance) -> None:
 def test_s29_sign_ins_beside_500_units_take_at_most_half_as_long_again(server: Instance) -> None:
     """The median of five interleaved pairs: the 99th percentile with sealing, by the one without."""
     workers = SealingWorkers(usable_cores(), usable_cores())
-    instance = replace(server, run=workers.map, sign_in_came=workers.sign_in_came)
+    instance = replace(server, run=workers.map, user_signed_in=workers.user_signed_in)
     clocks = itertools.count(NOW, 60)  # each sign-in has a code of its own
     users = [a_user(instance, pin=PIN) for _ in range(20)]
     pause = 2 * statistics.median(signed_in(instance, users[0], next(clocks)) for _ in range(20))

@@ -24,7 +24,7 @@ from tests.builders import Device, User
 from tests.server.serving import Serving
 
 HOSTILE = "127.0.0.2"
-_PATIENCE = 30
+_PATIENCE = 120
 
 
 @contextmanager

@@ -85,6 +85,8 @@ def sign_in(
     text, snapshot = find_snapshot(instance, interface, login, typed, now)
     outcome = decide(text, snapshot, now)
     policy = lockout_of(snapshot)
+    if isinstance(outcome, Granted):
+        instance.user_signed_in()
     if (
         isinstance(outcome, Granted)
         and after_grant is None
@@ -100,7 +102,6 @@ def find_snapshot(
     instance: Instance, interface: SignInInterface, login: str, typed: Secret[str], now: int
 ) -> tuple[TypedText, Snapshot]:
     """Return the typed text as it can be read for this user, and the snapshot of the user."""
-    instance.sign_in_came()
     with instance.database.glance() as connection:
         installed = instance.installed.at(connection, now)
         text = read_typed(typed, installed)
