@@ -10,14 +10,13 @@ from starlette.types import Receive, Scope, Send
 
 from sparekey.server.admission.connections import Connections
 from sparekey.server.admission.requests import CONNECTION
-from sparekey.server.agent_api import device_limits
 from sparekey.server.agent_api.device_limits import (
     COST_BYTES,
     LARGE,
-    MOST_HELD_BACK,
+    LONGEST_REST,
     MOST_LARGE,
     MOST_WAITING,
-    REFUSAL_SECONDS,
+    REST_SECONDS,
     DeviceLimits,
     Lane,
     Rate,
@@ -34,12 +33,6 @@ from tests.server.interfaces import Interfaces, headers_of, run
 
 SHORT, UNITS = Share(Lane.SHORT, Rate.CONTACTS), Share(Lane.UNITS, Rate.CONTACTS)
 SIGN_IN = Share(Lane.SHORT, Rate.SIGN_INS)
-
-
-@pytest.fixture
-def refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no refusal wait, so that a test of many takes no time."""
-    monkeypatch.setattr(device_limits, "REFUSAL_SECONDS", 0.0)
 
 
 class Clock:
@@ -191,38 +184,15 @@ def test_s46_a_list_of_dear_things_costs_more_for_its_size() -> None:
     assert run(once(limits, "laptop", dear)) > 0
 
 
-def test_s46_refusals_of_one_device_are_answered_one_after_the_other() -> None:
-    limits = DeviceLimits()
-
-    async def held_back(device: str) -> float:
-        begun = asyncio.get_running_loop().time()
-        assert await limits.hold_back(device)
-        return asyncio.get_running_loop().time() - begun
-
-    async def flood() -> list[float]:
-        return await asyncio.gather(*[held_back("laptop") for _ in range(5)], held_back("another"))
-
-    *laptop, another = run(flood())
-    waits = sorted(laptop)
-    assert waits[0] < REFUSAL_SECONDS
-    assert all(wait > REFUSAL_SECONDS * number * 0.9 for number, wait in enumerate(waits))
-    assert another < REFUSAL_SECONDS
-
-
-def test_s46_few_refusals_of_one_device_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device_limits, "REFUSAL_SECONDS", 0.01)
-    limits = DeviceLimits()
-
-    async def flood() -> tuple[bool, bool, bool]:
-        waiting = [asyncio.create_task(limits.hold_back("laptop")) for _ in range(MOST_HELD_BACK)]
-        await asyncio.sleep(0)
-        beyond, another = await limits.hold_back("laptop"), await limits.hold_back("another")
-        for each in waiting[1:]:
-            each.cancel()
-        await asyncio.wait(waiting)
-        return beyond, another, await limits.hold_back("laptop")
-
-    assert run(flood()) == (False, True, True)
+def test_s46_each_refusal_of_a_device_has_its_connection_rest_longer() -> None:
+    clock = Clock()
+    limits = DeviceLimits(clock)
+    rests = [limits.rest_after_refusal("laptop") for _ in range(3)]
+    assert rests == pytest.approx([REST_SECONDS, 2 * REST_SECONDS, 3 * REST_SECONDS])
+    assert limits.rest_after_refusal("another") == pytest.approx(REST_SECONDS)
+    clock.seconds += 2 * REST_SECONDS
+    assert limits.rest_after_refusal("laptop") == pytest.approx(2 * REST_SECONDS)
+    assert max(limits.rest_after_refusal("laptop") for _ in range(10_000)) == pytest.approx(LONGEST_REST)
 
 
 def test_s46_few_long_lists_are_in_memory_at_once() -> None:
@@ -263,7 +233,6 @@ def test_s46_a_few_uploads_of_many_events_use_up_the_rate(interfaces: Interfaces
     assert statuses == [200, 200, 200, 429, 429]
 
 
-@pytest.mark.usefixtures("refused_at_once")
 def test_s46_a_flood_of_one_device_does_not_delay_another(interfaces: Interfaces) -> None:
     hostile, honest = a_device(interfaces.instance), a_device(interfaces.instance)
     alice = a_user(interfaces.instance)
@@ -298,33 +267,29 @@ def test_s46_the_database_is_not_asked_for_a_device_that_is_too_fast(interfaces:
     assert run(interfaces.signed(device, api.ACKNOWLEDGEMENTS, b"{}")).error == "unknown-device"
 
 
-def test_s46_a_device_with_many_refusals_loses_the_connection_of_the_next_one(interfaces: Interfaces) -> None:
-    device, closed = a_device(interfaces.instance), list[str]()
-    limits, connection = interfaces.service.devices, Connections(1).enter("source", lambda: closed.append("closed"))
+def test_s46_the_connection_of_a_refused_request_rests(interfaces: Interfaces) -> None:
+    device, rests = a_device(interfaces.instance), list[float]()
+    connection = Connections(1).enter("source", lambda: None)
+    assert connection
+    connection.rest_by(rests.append)
     unit = encode(api.UnitRequest(user="", kind="day", token="", day=0, generation=0))
 
     async def with_connection(scope: Scope, receive: Receive, send: Send) -> None:
         await interfaces.app({**scope, "extensions": {CONNECTION: {"connection": connection}}}, receive, send)
 
-    async def refused() -> list[str]:
-        reply = await ask(with_connection, "POST", api.UNITS, unit, headers_of(device, api.UNITS, unit, NOW))
-        assert reply.status == 429
-        return closed.copy()
+    async def asked() -> int:
+        return (await ask(with_connection, "POST", api.UNITS, unit, headers_of(device, api.UNITS, unit, NOW))).status
 
-    async def flood() -> tuple[list[str], list[str]]:
-        async with limits.one(device.device_id, UNITS, 0):
-            first = await refused()
-            waiting = [asyncio.create_task(limits.hold_back(device.device_id)) for _ in range(MOST_HELD_BACK)]
-            await asyncio.sleep(0)
-            last = await refused()
-            for each in waiting:
-                each.cancel()
-            return first, last
+    async def refused() -> int:
+        async with interfaces.service.devices.one(device.device_id, UNITS, 0):
+            return await asked()
 
-    assert run(flood()) == ([], ["closed"])
+    assert (run(refused()), len(rests)) == (429, 1)
+    assert rests[0] > 0
+    assert run(asked()) != 429
+    assert len(rests) == 1
 
 
-@pytest.mark.usefixtures("refused_at_once")
 def test_s46_many_requests_for_one_unit_seal_it_few_times(interfaces: Interfaces) -> None:
     alice, device = a_user(interfaces.instance, pin="4711abcd"), a_device(interfaces.instance)
     device.sign_in(alice, NOW)

@@ -4,6 +4,7 @@ All of 127.0.0.0/8 is this machine, and each address is a source of its own.
 """
 
 import http.client
+import os
 import re
 import resource
 import subprocess
@@ -58,6 +59,12 @@ def resident_mib(served: Serving) -> float:
         except (FileNotFoundError, ProcessLookupError):
             continue
     return pages * resource.getpagesize() / (1 << 20)
+
+
+def processor_seconds(process_id: int) -> float:
+    """Return the processor time that a process has used."""
+    fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)

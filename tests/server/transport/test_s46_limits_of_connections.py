@@ -3,11 +3,18 @@
 import socket
 import ssl
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import pytest
 
 from sparekey.clock import monotonic
+from sparekey.clock import now as clock_now
+from sparekey.server.agent_api.device_limits import REST_SECONDS
+from sparekey.server.settings import read_settings
+from sparekey.wire import agent_api as api
+from sparekey.wiring.server import open_instance
+from tests.builders import a_device
+from tests.server.interfaces import headers_of
 from tests.server.serving import Serving, a_data_directory, serving
 
 pytestmark = [pytest.mark.services, pytest.mark.real_argon2]
@@ -134,6 +141,30 @@ def test_s46_little_of_a_body_is_read_after_its_refusal(served: Serving) -> None
             while sent < size:
                 sent += large.send(part)
         assert sent <= 16 << 20  # most of them are in the buffers of the two sockets
+
+
+def test_s46_a_resting_connection_is_read_later(served: Serving) -> None:
+    instance = open_instance(served.data, read_settings(served.data, {}))
+    device, events, none = (
+        a_device(instance, now=clock_now()),
+        b'{"events": []}' + b" " * 80_000,
+        b'{"unit_hashes": []}',
+    )
+    with closing(instance.database), closing(served.connect()) as connection:
+
+        def status_of(path: str, body: bytes) -> int:
+            connection.request("POST", path, body, headers_of(device, path, body, clock_now()))
+            reply = connection.getresponse()
+            reply.read()
+            return reply.status
+
+        while status_of(api.EVENTS, events) == 200:
+            pass
+        begun = monotonic()
+        statuses = [status_of(api.EVENTS, events) for _ in range(6)]
+        assert statuses == [429] * 6
+        assert monotonic() - begun > 5 * REST_SECONDS
+        assert status_of(api.ACKNOWLEDGEMENTS, none) == 200  # of the requests that came back meanwhile
 
 
 def test_several_requests_use_one_connection_and_pipelined_ones_are_answered_in_order(served: Serving) -> None:

@@ -18,6 +18,7 @@ class Connection:
     def __init__(self, connections: "Connections", party: str, close: Callable[[], object]) -> None:
         self._connections: Final = connections
         self._close = close
+        self._rest: Callable[[float], object] = lambda _: None
         self.party = party
         self.is_idle = True
 
@@ -36,6 +37,14 @@ class Connection:
     def close_by(self, close: Callable[[], object]) -> None:
         """Close it by another function from now on."""
         self._close = close
+
+    def rest_by(self, rest: Callable[[float], object]) -> None:
+        """Let it rest by this function."""
+        self._rest = rest
+
+    def rest(self, seconds: float) -> None:
+        """Read nothing from it for this time after the answer that is sent next."""
+        self._rest(seconds)
 
     def leave(self) -> None:
         """Note that the connection is closed. Does nothing the second time."""

@@ -16,7 +16,7 @@ class Party:
 
     name: str
     count_connection_for: Callable[[str], None] = lambda _: None
-    close_connection: Callable[[], None] = lambda: None
+    rest_connection: Callable[[float], None] = lambda _: None
 
 
 _current: ContextVar[Party] = ContextVar("party")
@@ -38,9 +38,9 @@ def end_request(token: Token[Party]) -> None:
     _current.reset(token)
 
 
-def close_connection() -> None:
-    """Close the connection of this request without an answer, unless it is a proxy's."""
-    _current.get(_SERVER).close_connection()
+def rest_connection(seconds: float) -> None:
+    """Read nothing from the connection of this request for a while after its answer, unless it is a proxy's."""
+    _current.get(_SERVER).rest_connection(seconds)
 
 
 def prove(name: str) -> None:

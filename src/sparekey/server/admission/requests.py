@@ -42,7 +42,7 @@ class PartyOfRequest:
         party = Party(source_of(address, settings.source_prefixes))
         if connection is not None:
             party.count_connection_for = connection.count_for
-            party.close_connection = connection.close
+            party.rest_connection = connection.rest
         token = begin_request(party)
         try:
             self._recognise(Request(scope))

@@ -5,7 +5,8 @@ Rules (S46):
 - Requests of one device run one after the other. A unit has a lane of its own, because sealing takes seconds and a
   sign-in must not wait for it.
 - A refusal says when to try again. The agent waits that long, and longer each time.
-- Refusals of one device are answered one after the other, so that going on at once costs the server little.
+- The connection of a refused request rests, which means that nothing is read from it for a while: the longer, the more
+  refusals the device has had. So going on at once costs the server little.
 - The state is bounded by the number of enrolled devices; devices that were quiet for a while are forgotten.
 """
 
@@ -29,8 +30,8 @@ LONGEST_WAIT: Final = 5.0  # seconds
 LARGE: Final = 1 << 20  # bytes: only a device with many users sends more
 MOST_LARGE: Final = 2  # larger bodies in memory at once, of all devices together
 COST_BYTES: Final = 16_384  # a body of this size costs as much as one request, unless its share says another size
-REFUSAL_SECONDS: Final = 0.1  # between two refusals of one device
-MOST_HELD_BACK: Final = 64  # refusals of one device that wait
+REST_SECONDS: Final = 0.1  # for each refusal, over all connections of the device
+LONGEST_REST: Final = 60.0  # seconds
 _QUIET: Final = 300.0  # seconds after which every bucket is full again
 _MOST_REMEMBERED: Final = 4_096  # devices, before those that are quiet are forgotten
 
@@ -81,8 +82,7 @@ class _Device:
     seen: float
     busy: dict[Lane, deque[asyncio.Future[None]]] = field(default_factory=dict)  # a lane in use, with its queue
     buckets: dict[Rate, _Bucket] = field(default_factory=dict)
-    held_back: int = 0  # refusals that wait
-    next_refusal: float = 0.0
+    rests_until: float = 0.0
 
 
 class DeviceLimits:
@@ -106,19 +106,12 @@ class DeviceLimits:
             raise too_many("this device sends requests too fast", ceil((cost - left) / per_second))
         device.buckets[share.rate] = _Bucket(left - cost, device.seen)
 
-    async def hold_back(self, device_id: str) -> bool:
-        """Wait until the next refusal of this device may be answered. Return False at once if too many wait."""
+    def rest_after_refusal(self, device_id: str) -> float:
+        """Return the seconds for which the connection of a refused request rests."""
         device = self._device(device_id)
-        if device.held_back >= MOST_HELD_BACK:
-            return False
-        at = max(device.next_refusal, device.seen)
-        device.next_refusal = at + REFUSAL_SECONDS
-        device.held_back += 1
-        try:
-            await asyncio.sleep(at - device.seen)
-        finally:
-            device.held_back -= 1
-        return True
+        until = max(device.rests_until, device.seen) + REST_SECONDS
+        device.rests_until = min(until, device.seen + LONGEST_REST)
+        return device.rests_until - device.seen
 
     @asynccontextmanager
     async def one(self, device_id: str, share: Share, length: int) -> AsyncIterator[None]:

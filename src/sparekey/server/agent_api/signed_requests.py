@@ -19,7 +19,7 @@ from starlette.requests import Request
 
 from sparekey.app.devices.devices import find_device, tell_revoked
 from sparekey.app.instance import Instance
-from sparekey.server.admission.parties import close_connection, current_party, prove
+from sparekey.server.admission.parties import current_party, prove, rest_connection
 from sparekey.server.agent_api.device_limits import TOO_MANY, Share
 from sparekey.server.bodies import read_body, too_large
 from sparekey.server.errors import RequestRejected
@@ -88,9 +88,8 @@ async def signed_request(service: Service, request: Request, expected: Expected[
                 await _verify_current(service, device, head, now)
             yield SignedRequest(device, message, now)
     except RequestRejected as rejected:
-        is_own = current_party() == _party(head.device_id)
-        if is_own and rejected.status == TOO_MANY and not await service.devices.hold_back(head.device_id):
-            close_connection()
+        if rejected.status == TOO_MANY and current_party() == _party(head.device_id):
+            rest_connection(service.devices.rest_after_refusal(head.device_id))
         raise
 
 

@@ -38,22 +38,25 @@ class HttpConnection(HttpToolsProtocol):
         self._connection: Final = connection
         self._deadline: asyncio.TimerHandle | None = None
         self._write_deadline: asyncio.TimerHandle | None = None
+        self._end_of_rest: asyncio.TimerHandle | None = None
         self._in_head = False
         self._in_message = False
         self._head_size = 0
         self._discarded = 0  # bytes that came after the answer to their request
+        self._rest_seconds = 0.0  # after the next answer
         self._unanswered = 0  # requests with a complete head
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Expect a head."""
         super().connection_made(cast("asyncio.Transport", transport))
+        self._connection.rest_by(self._rest_after_answer)
         self._connection.close_by(self.transport.abort)
         self._expect_within(HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Free the place of the connection."""
         self._connection.leave()
-        for timer in (self._deadline, self._write_deadline):
+        for timer in (self._deadline, self._write_deadline, self._end_of_rest):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
@@ -117,6 +120,15 @@ class HttpConnection(HttpToolsProtocol):
             self._connection.end_work()
             limit = HEAD_SECONDS if self._in_head else _LINGER_SECONDS if self._in_message else None
             self._expect_within(limit)
+        if self._rest_seconds:
+            self.flow.pause_reading()
+            if self._end_of_rest is not None:
+                self._end_of_rest.cancel()
+            self._end_of_rest = self.loop.call_later(self._rest_seconds, self.flow.resume_reading)
+            self._rest_seconds = 0.0
+
+    def _rest_after_answer(self, seconds: float) -> None:
+        self._rest_seconds = seconds
 
     @property
     def _is_idle(self) -> bool:
