@@ -19,7 +19,7 @@ _LARGEST_HEAD: Final = 1 << 16  # bytes
 _MOST_HEADERS: Final = 100
 KEEP_ALIVE_SECONDS: Final = 75  # between two requests
 _LINGER_SECONDS: Final = 2.0  # for the rest of a body after its answer, so that the client can read the answer
-_MOST_DISCARDED: Final = 1 << 18  # bytes of that rest; more is not read, so that it costs no decryption
+_MOST_DISCARDED: Final = 1 << 18  # bytes of a body read after its answer; more would only be decrypted and dropped
 _WRITE_SECONDS: Final = 30.0  # without any progress of an answer
 
 
