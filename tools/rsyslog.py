@@ -20,6 +20,7 @@ from sparekey.keystore.ca_scope import CaScope
 PROGRAM: Final = Path("/usr/sbin/rsyslogd")
 _START_SECONDS: Final = 30.0
 _STOP_SECONDS: Final = 20.0
+_LISTEN: Final = "0A"  # the state in /proc/net/tcp
 _FIELDS: Final = ("pri", "protocol-version", "hostname", "app-name", "procid", "msgid", "structured-data", "msg")
 
 
@@ -40,6 +41,7 @@ class Rsyslog:
         local_ca.create_ca(self._keys, "collector", clock.now(), CaScope.around(()))
         local_ca.renew_server_certificate(self._keys, ["localhost", "127.0.0.1"], clock.now())
         self.port = _free_port()
+        self._messages = directory / "messages"
         self._process: subprocess.Popen[bytes] | None = None
         (directory / "rsyslog.conf").write_text(self._configuration())
 
@@ -84,24 +86,27 @@ class Rsyslog:
 
     def messages(self) -> Sequence[Mapping[str, Any]]:
         """Return the messages written so far: their fields by rsyslog's names, `msg` read as JSON."""
-        path = self._directory / "messages"
-        text = path.read_text() if path.exists() else ""
+        text = self._messages.read_text() if self._messages.exists() else ""
         lines = text.split("\n")[:-1]  # the last one may not be whole yet
         found = [json.loads(line) for line in lines]
-        return [each | {"msg": json.loads(each["msg"])} for each in found]
+        return [each | {"msg": json.loads(each["msg"])} for each in found if each["app-name"] == "sparekey"]
 
     def _listens(self) -> bool:
-        try:
-            socket.create_connection(("127.0.0.1", self.port), timeout=0.1).close()
-        except OSError:
+        """Ask the kernel, and wait for rsyslog's own first message.
+
+        rsyslog 8.2504 may close the descriptor of a connection twice. If it opens the file of messages between, it
+        closes that file, and loses events that it has confirmed. So the file is open before the first connection.
+        """
+        if not (self._messages.exists() and b"\n" in self._messages.read_bytes()):
             return False
-        return True
+        sockets = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        return any(local.endswith(f":{self.port:04X}") and state == _LISTEN for _, local, _, state, *_ in sockets)
 
     def _configuration(self) -> str:
         fields = ' constant(value=",") '.join(f'property(name="{name}" format="jsonf")' for name in _FIELDS)
         return f"""
-global(workDirectory="{self._directory}" maxMessageSize="8k" defaultNetstreamDriver="ossl"
-       defaultNetstreamDriverCAFile="{self.ca_file}"
+global(workDirectory="{self._directory}" maxMessageSize="8k" processInternalMessages="on"
+       defaultNetstreamDriver="ossl" defaultNetstreamDriverCAFile="{self.ca_file}"
        defaultNetstreamDriverCertFile="{self._keys / local_ca.SERVER_FILE}"
        defaultNetstreamDriverKeyFile="{self._keys / local_ca.SERVER_FILE}")
 module(load="imtcp" streamDriver.name="ossl" streamDriver.mode="1" streamDriver.authMode="anon")
@@ -110,7 +115,7 @@ template(name="fields" type="list") {{
   property(name="timereported" dateFormat="rfc3339" format="jsonf") constant(value="}}\\n")
 }}
 input(type="imtcp" port="{self.port}" address="127.0.0.1")
-if $app-name == "sparekey" then action(type="omfile" file="{self._directory}/messages" template="fields")
+action(type="omfile" file="{self._messages}" template="fields")
 """
 
 
