@@ -8,6 +8,7 @@ import json
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +21,7 @@ from sparekey.keystore.ca_scope import CaScope
 PROGRAM: Final = Path("/usr/sbin/rsyslogd")
 _START_SECONDS: Final = 30.0
 _STOP_SECONDS: Final = 20.0
+_LOOK_SECONDS: Final = 0.01
 _LISTEN: Final = "0A"  # the state in /proc/net/tcp
 _FIELDS: Final = ("pri", "protocol-version", "hostname", "app-name", "procid", "msgid", "structured-data", "msg")
 
@@ -58,7 +60,8 @@ class Rsyslog:
         self.stop()
 
     def start(self) -> None:
-        """Returns once it listens."""
+        """Return once it listens and has its file of messages open. Raises RsyslogError."""
+        old_size = self._size()
         with (self._directory / "rsyslog.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [PROGRAM, "-n", "-f", self._directory / "rsyslog.conf", "-i", self._directory / "rsyslog.pid"],
@@ -66,11 +69,14 @@ class Rsyslog:
                 stderr=log,
             )
         end = clock.monotonic() + _START_SECONDS
-        while not self._listens():
+        # rsyslog 8.2504 may lose messages that it has confirmed if its first connection ends while it opens the file
+        # of messages. Its own message about the start opens the file before any connection.
+        while self._size() == old_size or not self._listens():
             if self._process.poll() is not None or clock.monotonic() > end:
                 self.stop()
                 words = (self._directory / "rsyslog.log").read_text()[-2_000:]
                 raise RsyslogError(f"rsyslog did not start: {words}")
+            time.sleep(_LOOK_SECONDS)
 
     def stop(self, *, kill: bool = False) -> None:
         """In order, or at once. Does nothing where it does not run."""
@@ -91,14 +97,11 @@ class Rsyslog:
         found = [json.loads(line) for line in lines]
         return [each | {"msg": json.loads(each["msg"])} for each in found if each["app-name"] == "sparekey"]
 
-    def _listens(self) -> bool:
-        """Ask the kernel, and wait for rsyslog's own first message.
+    def _size(self) -> int:
+        return self._messages.stat().st_size if self._messages.exists() else 0
 
-        rsyslog 8.2504 may close the descriptor of a connection twice. If it opens the file of messages between, it
-        closes that file, and loses events that it has confirmed. So the file is open before the first connection.
-        """
-        if not (self._messages.exists() and b"\n" in self._messages.read_bytes()):
-            return False
+    def _listens(self) -> bool:
+        """Ask the kernel, because a connection would be rsyslog's first one."""
         sockets = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
         return any(local.endswith(f":{self.port:04X}") and state == _LISTEN for _, local, _, state, *_ in sockets)
 

@@ -30,7 +30,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sparekey.clock import now as clock_now
 from sparekey.wire import signing
 
-_PAUSE: Final = 0.2
+_PAUSE_SECONDS: Final = 0.2  # before a new connection
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ async def main(port: int, address: str, device: HostileDevice, plans: list[Plan]
                         was_answered = True
                 finally:
                     writer.close()
-            await asyncio.sleep(_PAUSE)
+            await asyncio.sleep(_PAUSE_SECONDS)
 
     tasks = [asyncio.create_task(send(plan)) for plan in plans]
     for _ in tasks:

@@ -136,7 +136,7 @@ def hostile(place: Place, connections: int) -> Iterator[int]:
             process.kill()
 
 
-def percentile_99(place: Place, rounds: int) -> tuple[float, float]:
+def seconds_of_sign_ins(place: Place, rounds: int) -> tuple[float, float]:
     """Return the 99th percentile of the seconds of granted sign-ins: through a program, and on devices."""
     by_program, on_devices = [], []
     host = Host(place.served, OTHERS)
@@ -151,10 +151,10 @@ def percentile_99(place: Place, rounds: int) -> tuple[float, float]:
         answer = laptop.client.sign_in(api.SignInRequest(login=user.login, passcode=passcode, check=""))
         assert answer.result == "granted"
         on_devices.append(laptop.seconds[-1])
-    return largest_but_one_percent(by_program), largest_but_one_percent(on_devices)
+    return percentile_99(by_program), percentile_99(on_devices)
 
 
-def largest_but_one_percent(seconds: Sequence[float]) -> float:
+def percentile_99(seconds: Sequence[float]) -> float:
     return statistics.quantiles(seconds, n=100, method="inclusive")[-1]
 
 
@@ -163,11 +163,11 @@ def test_s46_sign_ins_beside_a_hostile_device(tmp_path: Path, count: Count) -> N
     with a_place(tmp_path, users=4 * rounds * pairs, devices=10) as place:
         ratios, memory = [], []
         for _ in range(pairs):
-            quiet, before = percentile_99(place, rounds), resident_mib(place.served)
+            quiet, before = seconds_of_sign_ins(place, rounds), resident_mib(place.served)
             with hostile(place, count(small=20, full=80)):
-                loud = percentile_99(place, rounds)
+                loud = seconds_of_sign_ins(place, rounds)
                 memory.append(resident_mib(place.served) - before)
-            ratios.append([now / was for now, was in zip(loud, quiet, strict=True)])
+            ratios.append([beside / alone for beside, alone in zip(loud, quiet, strict=True)])
         for of_way in zip(*ratios, strict=True):
             assert statistics.median(of_way) <= count(small=2 * MOST_TIMES, full=MOST_TIMES), ratios
         assert max(memory) <= MEMORY_MIB, memory

@@ -145,11 +145,8 @@ def test_s46_little_of_a_body_is_read_after_its_refusal(served: Serving) -> None
 
 def test_s46_a_resting_connection_is_read_later(served: Serving) -> None:
     instance = open_instance(served.data, read_settings(served.data, {}))
-    device, events, none = (
-        a_device(instance, now=clock_now()),
-        b'{"events": []}' + b" " * 80_000,
-        b'{"unit_hashes": []}',
-    )
+    device = a_device(instance, now=clock_now())
+    events, acknowledgements = b'{"events": []}' + b" " * 80_000, b'{"unit_hashes": []}'
     with closing(instance.database), closing(served.connect()) as connection:
 
         def status_of(path: str, body: bytes) -> int:
@@ -164,7 +161,7 @@ def test_s46_a_resting_connection_is_read_later(served: Serving) -> None:
         statuses = [status_of(api.EVENTS, events) for _ in range(6)]
         assert statuses == [429] * 6
         assert monotonic() - begun > 5 * REST_SECONDS
-        assert status_of(api.ACKNOWLEDGEMENTS, none) == 200  # of the requests that came back meanwhile
+        assert status_of(api.ACKNOWLEDGEMENTS, acknowledgements) == 200  # of the requests that came back meanwhile
 
 
 def test_several_requests_use_one_connection_and_pipelined_ones_are_answered_in_order(served: Serving) -> None:

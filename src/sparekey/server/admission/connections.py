@@ -39,7 +39,7 @@ class Connection:
         self._close = close
 
     def rest_by(self, rest: Callable[[float], object]) -> None:
-        """Let it rest by this function."""
+        """Call this function, with the seconds, when the connection is to rest."""
         self._rest = rest
 
     def rest(self, seconds: float) -> None:
