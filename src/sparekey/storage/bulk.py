@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, text
 
-from sparekey.storage.pipeline import as_elsewhere, postgresql_driver
+from sparekey.storage.driver import as_elsewhere, postgresql_driver
 
 
 def insert_many(

@@ -111,11 +111,8 @@ def completed(server: Instance, granted: Granted, now: int = NOW) -> Outcome:
 
 
 def accepted_at_once(server: Instance, granted: Granted) -> bool:
-    with server.database.write() as connection:
-        accepted = statements.accept_at_once(connection, granted, NOW, AUDIT_ROW)
-        if not accepted:
-            connection.rollback()
-        return accepted
+    with server.database.write_at_once() as connection:
+        return statements.accept_at_once(connection, granted, NOW, AUDIT_ROW)
 
 
 def by_tokencode(user: User, step: int = STEP, **values: Any) -> Granted:

@@ -144,12 +144,9 @@ def _accepted_at_once(
     if granted.step is None or granted.ends_emergency or account is None or not account.failures.is_clear:
         return False
     granted = replace(granted, counts_version=account.counts_version)
-    with instance.database.write() as connection:
-        entry = row_of(_granted_entry(interface, granted, now))
-        accepted = stored.accept_at_once(connection, granted, now, entry)
-        if not accepted:
-            connection.rollback()
-        return accepted
+    entry = row_of(_granted_entry(interface, granted, now))
+    with instance.database.write_at_once() as connection:
+        return stored.accept_at_once(connection, granted, now, entry)
 
 
 def save_effects(

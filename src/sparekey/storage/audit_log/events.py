@@ -32,16 +32,19 @@ ROW: Final = (
     audit.c.detail,
 )
 
-# Plain text, for it is on the sign-in path. Times in unix microseconds, detail in canonical JSON.
-INSERT_ROW: Final = text("""
-    INSERT INTO audit (at, actor, action, account_id, token_id, device_id, result, detail, seal)
-    VALUES (:at, :actor, :action, :account_id, :token_id, :device_id, :result, :detail, :seal)
-""")
-
 # The seal of an event begins with a nonce, so that a copy of an event is not another one like it (S47).
 NONCE_BYTES: Final = 8
 _SEALED: Final = ("at", "actor", "action", "account_id", "token_id", "device_id", "result", "detail")
 _EVENT: Final = SealedKind("audit", ("nonce", *_SEALED), octets=(0,))
+
+# Plain text, for it is on the sign-in path. Times in unix microseconds, detail in canonical JSON.
+_COLUMNS: Final = (*_SEALED, "seal")
+_INTO: Final = f"INSERT INTO audit ({', '.join(_COLUMNS)})"
+INSERT_ROW: Final = text(f"{_INTO} VALUES ({', '.join(f':{name}' for name in _COLUMNS)})")
+
+# The same as the last part of a larger statement, with parameters of its own; a table with one row follows.
+ROW_PREFIX: Final = "row_"
+INSERT_ROW_FROM: Final = f"{_INTO} SELECT {', '.join(f':{ROW_PREFIX}{name}' for name in _COLUMNS)} FROM"
 
 RowValues = Mapping[str, str | int | None]  # for the columns of INSERT_ROW, by name
 
@@ -78,7 +81,7 @@ def insert_row(connection: Connection, values: RowValues) -> None:
 
 def insert_rows(connection: Connection, rows: Sequence[RowValues]) -> None:
     """Add many rows at once in the caller's transaction."""
-    insert_many(connection, "audit", (*_SEALED, "seal"), [sealed_row(connection, values) for values in rows])
+    insert_many(connection, "audit", _COLUMNS, [sealed_row(connection, values) for values in rows])
 
 
 def sealed_row(connection: Connection, values: RowValues) -> dict[str, object]:

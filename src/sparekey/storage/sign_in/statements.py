@@ -20,10 +20,10 @@ from sparekey.core.reasons import ChallengeKind, Method, Reason
 from sparekey.core.row_seals import SealedKind
 from sparekey.core.sign_in.authenticate import NEXT_TOKENCODE_TEXT
 from sparekey.core.sign_in.outcome import Asked, Denied, Granted, Outcome
-from sparekey.storage.audit_log.events import INSERT_ROW, RowValues, sealed_row
+from sparekey.storage.audit_log.events import INSERT_ROW, INSERT_ROW_FROM, ROW_PREFIX, RowValues, sealed_row
+from sparekey.storage.driver import count_changed, fetch_rows
 from sparekey.storage.emergency.offline import EmergencyCode, code_of
 from sparekey.storage.failure_counts import CountColumns
-from sparekey.storage.pipeline import execute_together
 from sparekey.storage.rows import AnyRow
 from sparekey.storage.seal_sides import COUNTS_SEAL, SEAL, kinds_of
 from sparekey.storage.sealed_counts import COUNTS_KIND, HeldCounts, believed
@@ -111,7 +111,7 @@ _TOKEN_COLUMNS: Final = (
 _of_token: Final = itemgetter(*map(_TOKEN_KIND.columns.index, _TOKEN_COLUMNS))
 _POLICY_FIELDS: Final = len(_POLICY_KIND.columns) - len(TOKEN_FIELDS)  # where they begin; so they do in each policy
 
-# Locks the account, and fails if it was disabled, or if any failure was counted or cleared since the snapshot.
+# Locks the account, and changes no row if it was disabled, or if any failure was counted or cleared since the snapshot.
 _TAKE_UNCHANGED: Final = text("""
     UPDATE account SET counts_version = counts_version
     WHERE id = :account_id AND enabled AND counts_version = :counts_version
@@ -120,6 +120,14 @@ _TAKE_UNCHANGED: Final = text("""
 _USE_STEP: Final = text("""
     UPDATE token SET last_step = :step, drift = :drift, step_seal = :step_seal
     WHERE id = :token_id AND account_id = :account_id AND last_step < :step AND enabled AND NOT lost
+""")
+
+# The three writes of an accepted tokencode in one statement, which is a transaction of its own. The account is locked
+# before its token, as everywhere. If one of the first two changes no row, the next ones do not either.
+_ACCEPT_AT_ONCE: Final = text(f"""
+    WITH unchanged AS ({_TAKE_UNCHANGED} RETURNING id),
+         used AS ({_USE_STEP} AND EXISTS (SELECT FROM unchanged) RETURNING id)
+    {INSERT_ROW_FROM} used
 """)
 
 _USE_CODE: Final = text("""
@@ -204,7 +212,7 @@ def find_sign_in_account(connection: Connection, login: str) -> SignInAccount | 
 
     What was altered in the database does not exist: a token, or the user if it is the account, its domain or a policy.
     """
-    rows = connection.execute(_SNAPSHOT, {"login": login}).all()
+    rows = fetch_rows(connection, _SNAPSHOT, {"login": login})
     if not rows:
         return None
     seals = seals_of(connection)
@@ -385,18 +393,21 @@ def commit(
 
 
 def accept_at_once(connection: Connection, granted: Granted, now: int, audit_row: RowValues) -> bool:
-    """Write the effects of an accepted tokencode together with its audit row, in one round trip.
+    """Write the effects of an accepted tokencode together with its audit row. `connection`: for a write at once.
 
-    Its snapshot had no failures to clear. Return False if the accept lost a race. The caller then rolls back, which
-    also removes the audit row, and calls `commit` for the final outcome.
+    Its snapshot had no failures to clear. Return False if the accept lost a race: nothing is written then, and the
+    caller calls `commit` for the final outcome.
     """
     values = _values(connection, granted, now)
-    statements = (
-        (_TAKE_UNCHANGED, values),
-        (_USE_STEP, values),
-        (INSERT_ROW, sealed_row(connection, audit_row)),
-    )
-    return execute_together(connection, statements) == [1, 1, 1]
+    row = sealed_row(connection, audit_row)
+    if connection.dialect.name == "postgresql":
+        values |= {ROW_PREFIX + name: value for name, value in row.items()}
+        return count_changed(connection, _ACCEPT_AT_ONCE, values) == 1
+    done = _one_row(connection, _TAKE_UNCHANGED, values) and _one_row(connection, _USE_STEP, values)
+    if not done:
+        connection.rollback()
+        return False
+    return _one_row(connection, INSERT_ROW, row)
 
 
 def end_emergency(connection: Connection, token_id: str) -> bool:
