@@ -76,8 +76,9 @@ class OneOperator(RuleBasedStateMachine):
         self.codes: list[str] = []  # that Anna saw
         self.shown_until = 0  # the tokencode of the device that Anna saw works
         self.user = User(self.login, account_id, self.serial, token_row(self.server, self.serial).id, self.otp, "")
-        self.alice_signs_in(on_device=False)
         self.device = a_device(self.server, now=self.now)
+        self.device_works = True
+        self.alice_signs_in(on_device=False)
         self.device_pin = ""
         self.now += 60
         self.alice_signs_in(on_device=True)
@@ -102,7 +103,8 @@ class OneOperator(RuleBasedStateMachine):
 
     @rule(on_device=flags)
     def alice_signs_in(self, on_device: bool) -> None:
-        """Alice signs in with her own token, and chooses a PIN if she is asked."""
+        """Alice signs in with her own token, and chooses a PIN if she is asked. A revoked device asks nothing."""
+        on_device = on_device and self.device_works
         self.now += 60
         code = self.otp.code(self.now // 30)
         result = self._typed(Secret(self.alices_pin + code), on_device)
@@ -256,7 +258,8 @@ class OneOperator(RuleBasedStateMachine):
 
     @rule()
     def anna_revokes_the_device(self) -> None:
-        self._tries(lambda: revoke(self.server, self.anna, self.device.device_id, now=self.now))
+        if self._tries(lambda: revoke(self.server, self.anna, self.device.device_id, now=self.now)):
+            self.device_works = False
         self.shown_until = 0  # the thief's laptop is another story: its data erase themselves at the next contact
 
     @rule()
