@@ -11,7 +11,7 @@ import re
 import select
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -61,6 +61,9 @@ class Terminal:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait(timeout=10)
+        for left in self._processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(left, signal.SIGKILL)  # vlock ignores the hang-up, and asks the closed terminal for ever
 
     @property
     def words(self) -> str:
@@ -104,12 +107,19 @@ class Terminal:
 
     def _is_awaited(self) -> bool:
         """Return True if a program of this terminal waits in select or poll."""
+        for process in self._processes():
+            with contextlib.suppress(OSError):  # it may have ended
+                if "poll" in Path(f"/proc/{process}/wchan").read_text():
+                    return True
+        return False
+
+    def _processes(self) -> Iterator[int]:
+        """Yield the ids of the processes of this terminal, which is a session of its own."""
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):  # it may have ended
                 session = (process / "stat").read_text().rpartition(")")[2].split()[3]
-                if session == str(self.process.pid) and "poll" in (process / "wchan").read_text():
-                    return True
-        return False
+                if session == str(self.process.pid):
+                    yield int(process.name)
 
     def _more(self, seconds: float) -> bool:
         """Reads on; False at the end, and when time is up."""
