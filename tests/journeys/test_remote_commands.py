@@ -79,6 +79,13 @@ class Office:
         return said.json
 
 
+def at_any_second(result: Any) -> Any:
+    """Return a result without the second in which it was made, which the forecast names for a user without data."""
+    if not isinstance(result, dict) or "rows" not in result:
+        return result
+    return {**result, "rows": [{**row, "at": ""} if row.get("when") == "now" else row for row in result["rows"]]}
+
+
 @pytest.fixture
 def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
     for name in ("SPAREKEY_DATA", "SPAREKEY_SERVER", "SPAREKEY_AS", "SPAREKEY_SERVER_CA"):
@@ -136,7 +143,7 @@ def test_remote_commands_have_the_same_results(office: Office) -> None:
         ["user", "import", str(office.file("users.csv", "login\nbob\nalice\n")), "--dry-run"],
     ]
     for words in same:
-        assert office.does(*words) == office.here(*words), words
+        assert at_any_second(office.does(*words)) == at_any_second(office.here(*words)), words
     office.does("token", "import", str(office.file("tokens.csv", _TOKENS)))
     assert office.here("token", "show", "T9")["type"] == "totp"
     assert office.does("user", "why", "alice")["rules"]
