@@ -15,6 +15,7 @@ from sparekey.server.work import WorkPool
 
 _WAITING_SIGN_INS = 512
 _CONTACT_THREADS, _WAITING_CONTACTS = 6, 256
+_WAITING_BODIES = 64
 _UNIT_THREADS, _WAITING_UNITS = 4, 64
 _ADMINISTRATION_THREADS, _WAITING_ADMINISTRATION = 4, 64
 _SESSION_THREADS, _WAITING_SESSIONS = 2, 32
@@ -30,6 +31,7 @@ class Service:
     floor: Floor
     sign_ins: WorkPool
     contacts: WorkPool
+    bodies: WorkPool  # one thread: each thread that parsed a body of 8 MiB keeps as much memory for good
     units: WorkPool
     administration: WorkPool  # a pool of its own, so that devices do not wait for a long report
     sessions: WorkPool  # open to all callers: a flood here must not delay the other pools
@@ -60,6 +62,7 @@ class Service:
             floor=Floor(settings.refusal_floor_ms / 1000),
             sign_ins=WorkPool("sign-in", settings.sign_in_threads, _WAITING_SIGN_INS),
             contacts=WorkPool("contact", _CONTACT_THREADS, _WAITING_CONTACTS),
+            bodies=WorkPool("body", 1, _WAITING_BODIES),
             units=WorkPool("unit", _UNIT_THREADS, _WAITING_UNITS),
             administration=WorkPool(
                 "administration",
@@ -91,6 +94,7 @@ class Service:
         for pool in (
             self.sign_ins,
             self.contacts,
+            self.bodies,
             self.units,
             self.administration,
             self.sessions,

@@ -21,13 +21,13 @@ from sparekey.agent.platform.posix import (
     SystemClock,
     group_members,
     read_texts,
-    release_memory,
     store_lock,
     usable_cores,
 )
 from sparekey.agent.store.device import ThisDevice
 from sparekey.agent.store.key_choice import AUTO, forget_keys, open_keys
 from sparekey.agent.store.store import Store
+from sparekey.heap import release_memory
 from sparekey.wire.enrolment import EnrolmentCode
 
 T = TypeVar("T")

@@ -31,7 +31,7 @@ from tools.counts import Count
 
 pytestmark = [pytest.mark.services, pytest.mark.real_argon2, pytest.mark.alone]
 
-MEMORY_MIB = 128  # in each pair
+MEMORY_MIB = 100  # in each pair
 MOST_TIMES = 2  # of the 99th percentile beside the hostile device
 LEAST_SHARE = 0.8  # of the speed at which the others get units if all devices share it
 OTHERS = "127.0.0.4"

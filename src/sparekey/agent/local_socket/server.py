@@ -26,10 +26,11 @@ from sparekey.agent.ground.journal import log_unforeseen
 from sparekey.agent.local_socket.connection_limits import ConnectionSlot, ConnectionSlots
 from sparekey.agent.local_socket.conversation import Conversation, Peer
 from sparekey.agent.local_socket.frames import FRAME_TIMEOUT, receive
-from sparekey.agent.platform.posix import account_of, peer_uid, person_behind, release_memory
+from sparekey.agent.platform.posix import account_of, peer_uid, person_behind
 from sparekey.agent.sign_in.refusal_log import RefusalLog
 from sparekey.agent.sign_in.remote import FLOOR
 from sparekey.agent.store.device import ThisDevice
+from sparekey.heap import release_memory
 from sparekey.wire.local_socket import LONGEST_REQUEST, BadFrame, Frame, FrameKind, encode_frame, frame
 
 MOST_TURNED_AWAY: Final = 16  # at a time; more are closed without a message

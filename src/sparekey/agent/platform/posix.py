@@ -27,7 +27,6 @@ from sparekey.agent.ground.ports import StoreUnreadable
 LARGEST_FILE = 64 << 20
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
-_M_ARENA_MAX = -8  # mallopt(3)
 _PR_SET_DUMPABLE = 4  # prctl(2)
 _REAL_USER = re.compile(rb"^Uid:\t(\d+)", re.MULTILINE)  # proc_pid_status(5)
 _NO_LOGIN = 0xFFFFFFFF  # proc_pid_loginuid(5): started without a login
@@ -275,22 +274,6 @@ def _login_user(pid: int) -> int:
 def effective_uid() -> int:
     """Return the user of this process."""
     return os.geteuid()
-
-
-def release_memory() -> None:
-    """Return memory to the system: hashing, TLS and building a state leave tens of MiB in the allocator that an idle
-    daemon does not need."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:  # only the GNU C library keeps memory, and only it has this function
-        trim(0)
-
-
-def keep_memory_together() -> None:
-    """Use one heap for all threads, because the GNU C library returns memory completely from that one only. Call this
-    before threads start."""
-    option = getattr(ctypes.CDLL(None), "mallopt", None)
-    if option is not None:
-        option(_M_ARENA_MAX, 1)
 
 
 def no_core_dumps() -> None:

@@ -12,7 +12,7 @@ from typing import Final
 
 from sparekey.agent.contact.scheduler import ContactScheduler
 from sparekey.agent.local_socket.server import LocalSocketServer
-from sparekey.agent.platform.posix import keep_memory_together, listen, release_memory, wait_for_network
+from sparekey.agent.platform.posix import listen, wait_for_network
 from sparekey.agent.platform.service_manager import ServiceManager, log_handler
 from sparekey.agent.store.device import ThisDevice
 from sparekey.agent.store.notices import keep_message, message_of_the_day
@@ -20,6 +20,7 @@ from sparekey.agent.store.status import summary_of
 from sparekey.cli.agent.arguments import Commands
 from sparekey.cli.agent.commands import opened, socket_path
 from sparekey.cli.agent.output import Output
+from sparekey.heap import keep_memory_together, release_memory
 
 _ENDING: Final = (signal.SIGTERM, signal.SIGINT)
 

@@ -6,7 +6,7 @@ Rules:
 - Each device has its share of this process (`device_limits`). A known device that has used it up is refused before the
   database is asked.
 - Check the device again after reading the body: it may have been revoked during a slow upload.
-- Long bodies are hashed and parsed in a thread, never on the event loop.
+- Long bodies are hashed and parsed in one thread, one after the other, never on the event loop.
 """
 
 import re
@@ -199,7 +199,7 @@ async def _verify_current(service: Service, device: Device, head: _Head, now: in
 async def _opened(service: Service, head: _Head, body: bytes, kind: type[M]) -> M:
     if len(body) <= _SHORT:
         return _open(head, body, kind)
-    return await service.contacts.run(_open, head, body, kind)
+    return await service.bodies.run(_open, head, body, kind)
 
 
 def _open(head: _Head, body: bytes, kind: type[M]) -> M:
