@@ -148,10 +148,10 @@ async def _renew_each_hour(certificate: RenewedCertificate) -> None:
 
 
 async def _release_memory() -> None:
-    """Return to the system, every few seconds, the memory that requests and closed connections needed (S46).
+    """Return to the system, every few seconds, the memory that requests needed (S46).
 
-    A closed TLS connection has 0.25 MiB in cycles of objects, which Python would look for once in many minutes. What
-    exists at the start is not looked at again, so that this takes some ten milliseconds.
+    Under load, cycles of objects would keep MiB of it until Python looks for them, which can take minutes. The objects
+    of the start are not looked at again, so that this takes some ten milliseconds.
     """
     gc.collect()
     gc.freeze()

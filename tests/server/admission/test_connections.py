@@ -1,5 +1,6 @@
 """The connections of a process: counted by party, and given up by the largest one when there is no place left."""
 
+import weakref
 from collections.abc import Callable
 
 from hypothesis import given
@@ -65,6 +66,24 @@ def test_a_closed_connection_frees_its_place_once() -> None:
     assert len(connections) == 0
     assert opened(connections, "b", closed)
     assert closed == []
+
+
+def test_a_closed_connection_holds_nothing_of_the_server() -> None:
+    class OfTheServer:
+        def close(self) -> None: ...
+
+        def rest(self, seconds: float) -> None: ...
+
+    owner = OfTheServer()
+    connection = Connections(1).enter("one", owner.close)
+    assert connection
+    connection.close_by(owner.close)
+    connection.rest_by(owner.rest)
+    held = weakref.ref(owner)
+    del owner
+    assert held()
+    connection.leave()
+    assert held() is None
 
 
 class AnyOrder(RuleBasedStateMachine):

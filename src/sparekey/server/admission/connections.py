@@ -18,7 +18,7 @@ class Connection:
     def __init__(self, connections: "Connections", party: str, close: Callable[[], object]) -> None:
         self._connections: Final = connections
         self._close = close
-        self._rest: Callable[[float], object] = lambda _: None
+        self._rest: Callable[[float], object] = _do_nothing
         self.party = party
         self.is_idle = True
 
@@ -47,13 +47,22 @@ class Connection:
         self._rest(seconds)
 
     def leave(self) -> None:
-        """Note that the connection is closed. Does nothing the second time."""
+        """Note that the connection is closed. Does nothing the second time.
+
+        It forgets its functions, which hold the connection of the server: so that one is freed at once.
+        """
         self._connections.remove(self)
+        self._close = self._rest = _do_nothing
 
     def close(self) -> None:
         """Close the connection at once, and count it no more."""
+        close = self._close
         self.leave()
-        self._close()
+        close()
+
+
+def _do_nothing(*_: object) -> None:
+    pass
 
 
 class _Held:

@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 
 import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from sparekey.server.admission.connections import Connection
@@ -60,6 +60,9 @@ class HttpConnection(HttpToolsProtocol):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
+        # These hold this connection. Without them it is freed at once, with its memory for TLS.
+        self._deadline = self._write_deadline = self._end_of_rest = None
+        self.cycle = cast("RequestResponseCycle", None)  # as at the beginning
 
     def data_received(self, data: bytes) -> None:
         """Read what came. Without a log line for what is no HTTP, because any host can send that."""
