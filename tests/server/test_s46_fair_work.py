@@ -112,10 +112,10 @@ def test_a_call_whose_caller_has_gone_is_not_made() -> None:
         it = Scene(WorkPool("narrow", 1, 20))
         first, second = await begun(it.ask("a", "first"), it.ask("a", "second"))
         second.cancel()
-        it.go.set()
-        await first
         with pytest.raises(asyncio.CancelledError):
             await second
+        it.go.set()
+        await first
         await it.ask("a", "third")
         assert it.made == ["first", "third"]
 
