@@ -8,9 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
-_M_MMAP_THRESHOLD: Final = -3  # the numbers of mallopt(3)
-_M_ARENA_MAX: Final = -8
-_LARGE: Final = 1 << 18  # bytes
+_M_ARENA_MAX: Final = -8  # mallopt(3)
 
 
 def release_memory() -> None:
@@ -23,14 +21,6 @@ def keep_memory_together() -> None:
     """Use one heap for all threads, because the GNU C library returns memory completely from that one only. Call this
     before threads start."""
     _call("mallopt", _M_ARENA_MAX, 1)
-
-
-def map_large_blocks() -> None:
-    """Return each large block to the system as soon as it is freed.
-
-    Otherwise the first body of 8 MiB teaches the allocator to keep blocks of that size. Call this before threads start.
-    """
-    _call("mallopt", _M_MMAP_THRESHOLD, _LARGE)
 
 
 def _call(name: str, *numbers: int) -> None:

@@ -21,7 +21,7 @@ from sparekey.app.ports import CheckpointStore
 from sparekey.app.sign_in.anonymous import log_refusals, whole_minutes
 from sparekey.core.audit_log.actions import Action
 from sparekey.core.errors import Conflict
-from sparekey.heap import map_large_blocks, release_memory
+from sparekey.heap import release_memory
 from sparekey.server.application import Lifespan, create_application
 from sparekey.server.errors import log_unforeseen
 from sparekey.server.logs import configure
@@ -82,7 +82,6 @@ def _answer(
     certificate: RenewedCertificate,
     ready: Callable[[], object] = lambda: None,
 ) -> None:
-    map_large_blocks()
     instance = open_instance(directory, settings)
     service = Service.of(instance, settings, hosts=certificate_names(settings))
     application = create_application(service, _beside(service, directory, settings, certificate))
